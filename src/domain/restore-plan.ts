@@ -1,0 +1,87 @@
+import type { BackupId } from './identity.ts';
+import type { StoredObject } from './segment.ts';
+
+/** A transaction in a binlog, as people name it. */
+export interface TransactionRef {
+  readonly gtid: string;
+  /** `immediate_commit_timestamp`, RFC 3339 UTC with six decimals. */
+  readonly committedAt: string | null;
+  readonly serverUuid: string;
+  readonly binlog: string;
+  /** Offset of its GTID event. */
+  readonly position: number;
+}
+
+/** Why a plan is as it is; each prints as one sentence. */
+export type PlanReason =
+  | { readonly code: 'base-chosen'; readonly backupId: string; readonly finishedAt: string }
+  | { readonly code: 'no-base'; readonly oldestBackup: string | null }
+  | { readonly code: 'before-oldest-backup'; readonly backupId: string; readonly finishedAt: string }
+  | { readonly code: 'after-end-of-archive'; readonly nearest: string; readonly nearestTarget: string }
+  | { readonly code: 'unknown-gtid'; readonly gtid: string; readonly nearestTarget: string | null }
+  | { readonly code: 'ambiguous-gtid'; readonly gtid: string; readonly binlogs: readonly string[] }
+  | { readonly code: 'unknown-binlog'; readonly binlog: string }
+  | { readonly code: 'ambiguous-binlog'; readonly binlog: string; readonly serverUuids: readonly string[] }
+  | { readonly code: 'inside-transaction'; readonly gtid: string; readonly nearestTarget: string }
+  | { readonly code: 'missing-transactions'; readonly gtids: string }
+  | { readonly code: 'anonymous-transactions'; readonly binlog: string; readonly count: number }
+  | { readonly code: 'clock-inversions'; readonly count: number }
+  | { readonly code: 'temporary-tables'; readonly binlog: string }
+  | { readonly code: 'skip-not-in-range'; readonly gtids: string }
+  | { readonly code: 'skips'; readonly gtids: string };
+
+/** The gate's answer; `missingRanges` is empty exactly when `status` is `PASS`. */
+export interface PlanVerdict {
+  readonly status: 'PASS' | 'REFUSED';
+  readonly targetGtid: string;
+  readonly verifiedRanges: readonly string[];
+  readonly missingRanges: readonly string[];
+  readonly dryRunSafe: boolean;
+  readonly reasons: readonly PlanReason[];
+}
+
+/** One archived binlog and what of it is to be sent. */
+export interface PlannedSegment {
+  readonly serverUuid: string;
+  readonly binlog: string;
+  readonly serverVersion: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+  readonly object: StoredObject;
+  /** GTIDs of this file that replay sends, canonical. Never empty. */
+  readonly send: string;
+  readonly eventDdl: number;
+}
+
+export interface PlannedBase {
+  readonly backupId: BackupId;
+  readonly gtidExecuted: string;
+  readonly finishedAt: string;
+  readonly serverVersion: string;
+  readonly dataBytes: number;
+  readonly tarBytes: number;
+  readonly object: StoredObject;
+}
+
+/** Everything a restore does, before it does anything. Plain JSON; lies as `plan.json` in the work folder. */
+export interface RestorePlan {
+  readonly repositoryId: string;
+  readonly cluster: string;
+  readonly timeline: number;
+  /** Sequence of the last catalog entry that was read. */
+  readonly catalogSequence: number;
+  /** The target as the user wrote it. */
+  readonly target: string;
+  readonly verdict: PlanVerdict;
+  readonly base: PlannedBase | null;
+  readonly segments: readonly PlannedSegment[];
+  /** `gtid_executed` of the restored server, exactly. */
+  readonly expectedGtids: string;
+  readonly skippedGtids: string;
+  readonly transactions: number;
+  readonly lastIncluded: TransactionRef | null;
+  readonly firstExcluded: TransactionRef | null;
+  /** Stored bytes to fetch. */
+  readonly bytes: { readonly base: number; readonly segments: number };
+  readonly estimatedSeconds: number;
+}
