@@ -36,6 +36,11 @@ export function parseServerUuid(text: string): ServerUuid {
   return checked('server UUID', UUID, text.toLowerCase(), '3e11fa47-71ca-11e1-9e33-c80aa9429562');
 }
 
+/** True where the text can be a binlog's name and can stand in a key. */
+export function isBinlogName(text: string): text is BinlogName {
+  return BINLOG_NAME.test(text);
+}
+
 /** Parses a binlog name; a path, `..` or a strange character is refused. @throws refused */
 export function parseBinlogName(text: string): BinlogName {
   return checked('binlog name', BINLOG_NAME, text, 'binlog.000042');

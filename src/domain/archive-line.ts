@@ -1,0 +1,140 @@
+import { GtidSet } from './gtid-set.ts';
+import type { BinlogName, ServerUuid } from './identity.ts';
+import { binlogIndex } from './identity.ts';
+import type { SegmentFacts } from './segment.ts';
+
+/** What decides whether two logs are the same file, and where a log stands in its server's history. */
+export type ArchivedLog = Pick<
+  SegmentFacts,
+  'serverUuid' | 'binlog' | 'lengthBytes' | 'createdAt' | 'previousGtids' | 'gtids' | 'sha256'
+>;
+
+/** The start of a binlog: what FORMAT_DESCRIPTION and PREVIOUS_GTIDS say. */
+export interface LogHead {
+  readonly binlog: BinlogName;
+  /** RFC 3339, whole seconds. */
+  readonly createdAt: string;
+  readonly previousGtids: string;
+}
+
+/** One server's newest timeline: what is archived of it, in archive order. Plain JSON. */
+export interface LineState {
+  readonly serverUuid: ServerUuid;
+  readonly timeline: number;
+  /** Only the last one decides continuity; the others are there to recognise a log that comes again. */
+  readonly segments: readonly ArchivedLog[];
+  /** GTIDs which an operator or a newer base backup gave up, canonical; '' for none. */
+  readonly acceptedGaps: string;
+}
+
+/** Where a log stands after what is archived of its server. */
+export type LogPlace =
+  | { readonly kind: 'continues'; readonly timeline: number }
+  | {
+      readonly kind: 'starts-timeline';
+      readonly reason: 'first' | 'reset' | 'diverged';
+      /** The line which this log does not continue; null where the server has none. */
+      readonly after: number | null;
+      readonly detail: string;
+    }
+  | {
+      readonly kind: 'gap';
+      readonly timeline: number;
+      readonly missingGtids: string;
+      readonly detail: string;
+    }
+  | { readonly kind: 'late'; readonly detail: string };
+
+/** All that was logged up to the end of the last archived segment of the line, gaps included. */
+export function archivedThrough(line: LineState): GtidSet {
+  const last = line.segments.at(-1);
+  if (last === undefined) return GtidSet.EMPTY;
+  return GtidSet.parse(last.previousGtids).union(GtidSet.parse(last.gtids));
+}
+
+function baseName(binlog: BinlogName): string {
+  return binlog.slice(0, binlog.lastIndexOf('.'));
+}
+
+/** True where the server counts its log names from a lower number than what is archived: only a reset does that. */
+function namesRestarted(last: ArchivedLog, head: LogHead): boolean {
+  return (
+    baseName(last.binlog) === baseName(head.binlog) && binlogIndex(head.binlog) <= binlogIndex(last.binlog)
+  );
+}
+
+/**
+ * True for a log of the line's own past that was passed over (its gap accepted) and comes now:
+ * it is older than what is archived, and no other content is archived in its place.
+ */
+function isLate(line: LineState, last: ArchivedLog, head: LogHead): boolean {
+  const older = namesRestarted(last, head) && head.createdAt < last.createdAt;
+  const replaced = line.segments.some(
+    (segment) => segment.binlog === head.binlog && segment.createdAt === head.createdAt,
+  );
+  return older && !replaced;
+}
+
+function placeOfContradiction(line: LineState, head: LogHead, lacking: GtidSet): LogPlace {
+  const previous = GtidSet.parse(head.previousGtids);
+  const reason = previous.isEmpty ? 'reset' : 'diverged';
+  const what =
+    reason === 'reset'
+      ? 'starts from an empty GTID history (RESET BINARY LOGS AND GTIDS)'
+      : 'comes from a history that lacks archived transactions (restored from a backup, or failed over)';
+  return {
+    kind: 'starts-timeline',
+    reason,
+    after: line.timeline,
+    detail: `${head.binlog} ${what}: ${lacking.count()} transactions of timeline ${line.timeline} are not before it: ${printShort(lacking)}.`,
+  };
+}
+
+/**
+ * Decides where a log stands by its head alone: PREVIOUS_GTIDS must equal all that was archived
+ * of this server's line. More is a gap, less is another history.
+ */
+export function placeLog(line: LineState | null, head: LogHead): LogPlace {
+  const last = line?.segments.at(-1);
+  if (line === null || last === undefined) {
+    return {
+      kind: 'starts-timeline',
+      reason: 'first',
+      after: null,
+      detail: `${head.binlog} is the first log archived of this server.`,
+    };
+  }
+  if (isLate(line, last, head)) {
+    return {
+      kind: 'late',
+      detail: `${head.binlog} (created ${head.createdAt}) comes before ${last.binlog}, which is archived already.`,
+    };
+  }
+  const through = archivedThrough(line);
+  const previous = GtidSet.parse(head.previousGtids);
+  const lacking = through.subtract(previous);
+  if (!lacking.isEmpty) return placeOfContradiction(line, head, lacking);
+  if (namesRestarted(last, head)) {
+    return {
+      kind: 'starts-timeline',
+      reason: 'reset',
+      after: line.timeline,
+      detail: `${head.binlog} (created ${head.createdAt}) counts from a lower number than the archived ${last.binlog} (created ${last.createdAt}): the binary logs were reset.`,
+    };
+  }
+  const missing = previous.subtract(through).subtract(GtidSet.parse(line.acceptedGaps));
+  if (missing.isEmpty) return { kind: 'continues', timeline: line.timeline };
+  return {
+    kind: 'gap',
+    timeline: line.timeline,
+    missingGtids: missing.toString(),
+    detail: `${missing.count()} transactions between the archived ${last.binlog} and ${head.binlog} are in no log that can be archived: ${printShort(missing)}. Restore targets among them are lost; targets after them need a base backup taken after them.`,
+  };
+}
+
+/** A set for a sentence: on one line, and cut where it is long. */
+export function printShort(set: GtidSet): string {
+  const ranges = set.ranges();
+  const shown = ranges.slice(0, 5).join(', ');
+  return ranges.length > 5 ? `${shown} and ${ranges.length - 5} more ranges` : shown;
+}
