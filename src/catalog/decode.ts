@@ -33,7 +33,11 @@ const instant = z
 const serverUuid = canonical('server UUID', parseServerUuid);
 const binlog = canonical('binlog name', parseBinlogName);
 const sha256 = canonical('SHA-256', parseSha256);
-const gtidSet = canonical('GTID set', (text) => GtidSet.parse(text).toString());
+/** Canonical, with or without the server's line feeds between UUIDs. */
+const gtidSet = canonical('GTID set', (text) => {
+  const set = GtidSet.parse(text).toString();
+  return text.includes('\n') ? set : set.replaceAll('\n', '');
+});
 
 const storedObject = z.strictObject({
   key: z.string().min(1).max(1024),

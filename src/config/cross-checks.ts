@@ -1,0 +1,162 @@
+import { isAbsolute, relative, resolve } from 'node:path';
+
+/** One thing wrong in pitrail.yaml, at a path of keys and indexes. */
+export interface Finding {
+  readonly path: readonly (string | number)[];
+  /** What is there and what was meant; a clause. */
+  readonly problem: string;
+}
+
+type Path = readonly (string | number)[];
+
+/**
+ * Checks what depends on more than one field: choices of which exactly one is needed, ids that
+ * stand twice, stores that lie in one another. Takes the file as it is, so that these show beside
+ * errors of single fields; whatever has the wrong shape is left to the schema.
+ */
+export function crossCheck(root: unknown, base: string): Finding[] {
+  const clusters = entriesOf(asObject(root)['clusters']);
+  const stores: PlacedStore[] = [];
+  const findings = clusters.flatMap(([name, value]) => {
+    const cluster = asObject(value);
+    const at: Path = ['clusters', name];
+    stores.push(...placedStores(cluster['stores'], [...at, 'stores'], base));
+    return [
+      ...asArray(cluster['sources']).flatMap((it, i) => checkSource(asObject(it), [...at, 'sources', i])),
+      ...asArray(cluster['stores']).flatMap((it, i) => checkStore(asObject(it), [...at, 'stores', i])),
+      ...duplicateIds(cluster['sources'], [...at, 'sources']),
+      ...duplicateIds(cluster['stores'], [...at, 'stores']),
+    ];
+  });
+  if (clusters.length === 0 && 'clusters' in asObject(root)) {
+    findings.push({ path: ['clusters'], problem: 'clusters is empty: name at least one cluster' });
+  }
+  return [
+    ...findings,
+    ...checkSecret(asObject(asObject(root)['temporal'])['apiKey'], ['temporal', 'apiKey']),
+    ...collisions(stores),
+  ];
+}
+
+function checkSource(source: Readonly<Record<string, unknown>>, at: Path): Finding[] {
+  const findings = checkSecret(source['password'], [...at, 'password']);
+  const { socket, host } = source;
+  if (socket === undefined && host === undefined) {
+    findings.push({ path: at, problem: 'this source has neither socket nor host: give one of them' });
+  }
+  for (const key of ['host', 'port', 'tls']) {
+    if (socket !== undefined && source[key] !== undefined) {
+      findings.push({
+        path: [...at, key],
+        problem: `${key} stands beside socket: give a socket, or host and port`,
+      });
+    }
+  }
+  return findings;
+}
+
+function checkStore(store: Readonly<Record<string, unknown>>, at: Path): Finding[] {
+  const { directory, s3 } = store;
+  if (directory === undefined && s3 === undefined) {
+    return [{ path: at, problem: 'this store has neither directory nor s3: give one of them' }];
+  }
+  if (directory !== undefined && s3 !== undefined) {
+    return [{ path: [...at, 's3'], problem: 's3 stands beside directory: a store has one home' }];
+  }
+  const bucket = asObject(s3);
+  const findings: Finding[] = [];
+  const keys = ['accessKeyId', 'secretAccessKey'] as const;
+  for (const key of keys) findings.push(...checkSecret(bucket[key], [...at, 's3', key]));
+  const given = keys.filter((key) => bucket[key] !== undefined);
+  if (given.length === 1) {
+    const problem = `${given[0]} stands alone: give accessKeyId and secretAccessKey, or neither`;
+    findings.push({ path: [...at, 's3', given[0] ?? ''], problem });
+  }
+  if (hasPassword(bucket['endpoint'])) {
+    const problem =
+      'endpoint holds a user or password: give accessKeyId and secretAccessKey by reference instead';
+    findings.push({ path: [...at, 's3', 'endpoint'], problem });
+  }
+  return findings;
+}
+
+function hasPassword(endpoint: unknown): boolean {
+  const url = typeof endpoint === 'string' ? URL.parse(endpoint) : null;
+  return url !== null && (url.username !== '' || url.password !== '');
+}
+
+/** A reference must have exactly one of its two forms; other shapes are the schema's business. */
+function checkSecret(secret: unknown, at: Path): Finding[] {
+  if (typeof secret !== 'object' || secret === null || Array.isArray(secret)) return [];
+  const count = ['file', 'env'].filter((key) => key in secret).length;
+  if (count === 1) return [];
+  return [{ path: at, problem: `${at.at(-1)} needs exactly one of { file: PATH } and { env: NAME }` }];
+}
+
+function duplicateIds(list: unknown, at: Path): Finding[] {
+  const ids = asArray(list).map((item) => asObject(item)['id']);
+  return ids.flatMap((id, index) =>
+    typeof id === 'string' && ids.indexOf(id) < index
+      ? [
+          {
+            path: [...at, index, 'id'],
+            problem: `id ${id} stands twice in ${at.at(-1)}: each id names one thing`,
+          },
+        ]
+      : [],
+  );
+}
+
+interface PlacedStore {
+  readonly at: Path;
+  /** An absolute path; for buckets below a root of their own, so that no folder lies in one. */
+  readonly place: string;
+  readonly shown: string;
+}
+
+function placedStores(list: unknown, at: Path, base: string): PlacedStore[] {
+  return asArray(list).flatMap((item, index): PlacedStore[] => {
+    const { directory, s3 } = asObject(item);
+    if (typeof directory === 'string') {
+      const place = resolve(base, directory);
+      return [{ at: [...at, index, 'directory'], place: `/directory${place}`, shown: place }];
+    }
+    const { bucket, prefix, endpoint } = asObject(s3);
+    if (typeof bucket !== 'string') return [];
+    const inBucket = typeof prefix === 'string' && prefix !== '' ? `${bucket}/${prefix}` : bucket;
+    const host = typeof endpoint === 'string' ? (URL.parse(endpoint)?.host ?? '') : 'aws';
+    return [{ at: [...at, index, 's3'], place: `/s3/${host}/${inBucket}`, shown: `s3://${inBucket}` }];
+  });
+}
+
+function collisions(stores: readonly PlacedStore[]): Finding[] {
+  return stores.flatMap((store, index) => {
+    const other = stores
+      .slice(0, index)
+      .find((it) => isWithin(it.place, store.place) || isWithin(store.place, it.place));
+    if (other === undefined) return [];
+    const where =
+      other.place === store.place ? 'is another store already' : `and ${other.shown} lie in one another`;
+    const problem = `${store.shown} ${where}: each store of each cluster needs a place of its own`;
+    return [{ path: store.at, problem }];
+  });
+}
+
+function isWithin(outer: string, inner: string): boolean {
+  const path = relative(outer, inner);
+  return path === '' || !(path === '..' || path.startsWith('../') || isAbsolute(path));
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
+}
+
+function asArray(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return Object.entries(asObject(value));
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod';
+
+/**
+ * The shape of pitrail.yaml as a person writes it. What depends on more than one field is in
+ * `cross-checks.ts`; defaults that depend on others are in `settle.ts`.
+ */
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const NAME_RULE =
+  'must be 1 to 63 letters, digits, dots, hyphens or underscores, starting with a letter or digit';
+
+const name = z.string().regex(NAME, NAME_RULE);
+const text = z.string().min(1, 'must not be empty');
+const path = z.string().min(1, 'must not be empty').describe('Relative paths are relative to this file.');
+
+const secret = z
+  .strictObject({
+    file: path.optional().describe('A file that holds the secret and that only its owner may read.'),
+    env: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
+      .optional()
+      .describe('An environment variable that holds the secret.'),
+  })
+  .describe('A reference to a secret: { file: PATH } or { env: NAME }. Never the secret itself.');
+
+const source = z.strictObject({
+  id: name.describe('Names this server in commands, workflows and messages.'),
+  workerHost: name
+    .default('local')
+    .describe("The host worker that reads this server's binlogs: pitrail worker --roles host:NAME."),
+  socket: path.optional().describe('Unix socket of the server; or give host and port.'),
+  host: text.optional(),
+  port: z.int().min(1).max(65535).optional().describe('Default: 3306.'),
+  tls: z
+    .union([z.literal('off'), z.literal('required'), z.strictObject({ ca: path })])
+    .optional()
+    .describe(
+      'For host and port. required (default) encrypts; { ca: FILE } also proves who answers; off does neither.',
+    ),
+  user: text,
+  password: secret,
+  binlogDir: path.describe('Folder of the binary logs on the host of the worker.'),
+});
+
+const s3 = z.strictObject({
+  bucket: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      'must be a bucket name: 3 to 63 lower-case letters, digits, dots, hyphens',
+    ),
+  region: text,
+  prefix: z
+    .string()
+    .regex(/^(?!\/)(?!.*\/$)(?!.*\/\/)[\x21-\x7e]*$/, 'must not start or end with a slash')
+    .default(''),
+  endpoint: z
+    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
+    .optional(),
+  pathStyle: z.boolean().default(false).describe('For most servers other than AWS: true.'),
+  accessKeyId: secret
+    .optional()
+    .describe('Without it the usual AWS sources (environment, profile, instance role) are asked.'),
+  secretAccessKey: secret.optional(),
+});
+
+const store = z.strictObject({
+  id: name,
+  directory: path.optional().describe('A folder; or give s3.'),
+  s3: s3.optional(),
+});
+
+const archive = z.strictObject({
+  pollSeconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(5)
+    .describe('How often a source is asked for closed binlogs.'),
+  rotateSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(60)
+    .describe('An open binlog with transactions in it is closed after this; 0: never by pitrail.'),
+  stagingDir: path
+    .optional()
+    .describe('Where closed binlogs are hard-linked. Default: pitrail-staging beside binlogDir.'),
+  parallelTransfers: z.int().min(1).max(64).default(4),
+  level: z.int().min(1).max(19).default(3).describe('zstd level.'),
+});
+
+const MEMORY = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
+const restore = z.strictObject({
+  scratchDir: path.default('/var/tmp/pitrail').describe('Where throw-away servers and fetched bases lie.'),
+  mysqld: path.optional().describe('The server program for restores. Default: the one that is found.'),
+  memory: z
+    .string()
+    .regex(MEMORY, 'must be a size such as 512MiB or 4GiB')
+    .optional()
+    .describe('Memory for the throw-away server. Default: decided from what is free.'),
+});
+
+const signing = z.strictObject({
+  keyFile: path
+    .optional()
+    .describe('Ed25519 private key (PEM), mode 0600: catalog entries are signed with it.'),
+  publicKeyFile: path
+    .optional()
+    .describe('Ed25519 public key (PEM): entries without its signature are not trusted.'),
+});
+
+const cluster = z.strictObject({
+  sources: z.array(source).min(1, 'must name at least one server'),
+  stores: z.array(store).min(1, 'must name at least one store'),
+  encryption: z
+    .union([z.literal('none'), z.strictObject({ keyFile: path })])
+    .describe('{ keyFile: PATH }, or the word none: then what is stored is not encrypted.'),
+  signing: signing.optional(),
+  archive: archive.prefault({}),
+  restore: restore.prefault({}),
+});
+
+const temporal = z.strictObject({
+  address: z
+    .string()
+    .regex(/^[^\s/@]+:[0-9]{1,5}$/, 'must be host:port')
+    .optional(),
+  namespace: text.optional(),
+  profile: text.optional().describe("A profile of Temporal's own configuration file."),
+  apiKey: secret.optional(),
+});
+
+export const configSchema = z
+  .strictObject({
+    region: name.default('local').describe('Part of the names of task queues.'),
+    temporal: temporal.prefault({}),
+    clusters: z.record(name, cluster),
+  })
+  .describe('Configuration of pitrail');
+
+/** pitrail.yaml with defaults filled in, before paths and choices are settled. */
+export type WrittenConfig = z.output<typeof configSchema>;
+export type WrittenCluster = WrittenConfig['clusters'][string];
+
+/** Size in bytes of a text such as `4GiB`; K, M, G and T count in 1024. */
+export function parseSize(size: string): number {
+  const [, number = '0', unit = 'B'] = MEMORY.exec(size) ?? [];
+  const power = 'bkmgt'.indexOf(unit.charAt(0).toLowerCase());
+  return Number(number) * 1024 ** power;
+}
+
+/** JSON schema of pitrail.yaml, for editors. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' });
+}

@@ -1,0 +1,119 @@
+import { dirname, join, resolve } from 'node:path';
+import { AppError } from '../domain/errors.ts';
+import { parseSize, type WrittenCluster, type WrittenConfig } from './schema.ts';
+import type { SecretRef } from './secret.ts';
+import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint, StoreConfig } from './types.ts';
+
+const DEFAULT_PORT = 3306;
+
+type WrittenSecret = { readonly file?: string | undefined; readonly env?: string | undefined };
+
+/** Turns a configuration that was checked into one with absolute paths, defaults and closed unions. Pure. */
+export function settleConfig(written: WrittenConfig, file: string): PitrailConfig {
+  const base = dirname(file);
+  const { temporal } = written;
+  return {
+    file,
+    region: written.region,
+    temporal: {
+      address: temporal.address ?? null,
+      namespace: temporal.namespace ?? null,
+      profile: temporal.profile ?? null,
+      apiKey: temporal.apiKey === undefined ? null : settleSecret(temporal.apiKey, base),
+    },
+    clusters: Object.entries(written.clusters).map(([name, cluster]) => settleCluster(name, cluster, base)),
+  };
+}
+
+function settleCluster(name: string, cluster: WrittenCluster, base: string): ClusterConfig {
+  const { archive, restore, signing, encryption } = cluster;
+  const absolute = (path: string | undefined) => (path === undefined ? null : resolve(base, path));
+  return {
+    name,
+    sources: cluster.sources.map((source) => settleSource(source, absolute(archive.stagingDir), base)),
+    stores: cluster.stores.map((store) => settleStore(store, base)),
+    encryption:
+      encryption === 'none'
+        ? { kind: 'none' }
+        : { kind: 'key-file', keyFile: resolve(base, encryption.keyFile) },
+    signing: { keyFile: absolute(signing?.keyFile), publicKeyFile: absolute(signing?.publicKeyFile) },
+    archive: {
+      pollSeconds: archive.pollSeconds,
+      rotateSeconds: archive.rotateSeconds,
+      parallelTransfers: archive.parallelTransfers,
+      level: archive.level,
+    },
+    restore: {
+      scratchDir: resolve(base, restore.scratchDir),
+      mysqld: absolute(restore.mysqld),
+      memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
+    },
+  };
+}
+
+function settleSource(
+  source: WrittenCluster['sources'][number],
+  stagingDir: string | null,
+  base: string,
+): SourceConfig {
+  const binlogDir = resolve(base, source.binlogDir);
+  return {
+    id: source.id,
+    workerHost: source.workerHost,
+    endpoint: settleEndpoint(source, base),
+    user: source.user,
+    password: settleSecret(source.password, base),
+    binlogDir,
+    // Beside the binlogs, so that a hard link is possible, and not in the folder that MySQL looks through.
+    stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), source.id),
+  };
+}
+
+function settleEndpoint(source: WrittenCluster['sources'][number], base: string): SourceEndpoint {
+  if (source.socket !== undefined) return { kind: 'socket', socket: resolve(base, source.socket) };
+  if (source.host === undefined) throw unchecked('a source without socket and host');
+  const tls = source.tls ?? 'required';
+  return {
+    kind: 'tcp',
+    host: source.host,
+    port: source.port ?? DEFAULT_PORT,
+    tls: typeof tls === 'string' ? tls : { ca: resolve(base, tls.ca) },
+  };
+}
+
+function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {
+  const { id, directory, s3 } = store;
+  if (directory !== undefined) return { kind: 'directory', id, directory: resolve(base, directory) };
+  if (s3 === undefined) throw unchecked('a store without directory and s3');
+  const { accessKeyId, secretAccessKey } = s3;
+  return {
+    kind: 's3',
+    id,
+    bucket: s3.bucket,
+    region: s3.region,
+    prefix: s3.prefix,
+    endpoint: s3.endpoint ?? null,
+    pathStyle: s3.pathStyle,
+    credentials:
+      accessKeyId === undefined || secretAccessKey === undefined
+        ? null
+        : {
+            accessKeyId: settleSecret(accessKeyId, base),
+            secretAccessKey: settleSecret(secretAccessKey, base),
+          },
+  };
+}
+
+function settleSecret(secret: WrittenSecret, base: string): SecretRef {
+  if (secret.file !== undefined) return { file: resolve(base, secret.file) };
+  if (secret.env !== undefined) return { env: secret.env };
+  throw unchecked('a secret without file and env');
+}
+
+function unchecked(what: string): AppError {
+  return new AppError({
+    code: 'ConfigNotChecked',
+    kind: 'bug',
+    message: `${what} passed the checks of the configuration.`,
+  });
+}

@@ -1,0 +1,87 @@
+import type { SecretRef } from './secret.ts';
+
+/** Where a source listens. */
+export type SourceEndpoint =
+  | { readonly kind: 'socket'; readonly socket: string }
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      /** `required` encrypts; a CA file also proves who answers. */
+      readonly tls: 'off' | 'required' | { readonly ca: string };
+    };
+
+export interface SourceConfig {
+  readonly id: string;
+  /** The host worker whose task queue (`host.{workerHost}`) does the work on this server's files. */
+  readonly workerHost: string;
+  readonly endpoint: SourceEndpoint;
+  readonly user: string;
+  readonly password: SecretRef;
+  readonly binlogDir: string;
+  /** Where closed binlogs of this source are hard-linked. */
+  readonly stagingDir: string;
+}
+
+export type StoreConfig =
+  | { readonly kind: 'directory'; readonly id: string; readonly directory: string }
+  | {
+      readonly kind: 's3';
+      readonly id: string;
+      readonly bucket: string;
+      readonly region: string;
+      /** Without slashes at its ends; empty for the whole bucket. */
+      readonly prefix: string;
+      readonly endpoint: string | null;
+      readonly pathStyle: boolean;
+      /** Null: the usual AWS sources are asked. */
+      readonly credentials: { readonly accessKeyId: SecretRef; readonly secretAccessKey: SecretRef } | null;
+    };
+
+export type EncryptionConfig =
+  | { readonly kind: 'key-file'; readonly keyFile: string }
+  | { readonly kind: 'none' };
+
+export interface ArchiveConfig {
+  readonly pollSeconds: number;
+  /** 0: pitrail closes no binlog by itself. */
+  readonly rotateSeconds: number;
+  readonly parallelTransfers: number;
+  /** zstd level, 1 to 19. */
+  readonly level: number;
+}
+
+export interface RestoreConfig {
+  readonly scratchDir: string;
+  /** Null: the program that is found. */
+  readonly mysqld: string | null;
+  /** Null: decided from what is free. */
+  readonly memoryBytes: number | null;
+}
+
+export interface ClusterConfig {
+  readonly name: string;
+  readonly sources: readonly SourceConfig[];
+  readonly stores: readonly StoreConfig[];
+  readonly encryption: EncryptionConfig;
+  readonly signing: { readonly keyFile: string | null; readonly publicKeyFile: string | null };
+  readonly archive: ArchiveConfig;
+  readonly restore: RestoreConfig;
+}
+
+/** What of Temporal pitrail.yaml says; null leaves it to Temporal's own profile and environment. */
+export interface TemporalConfig {
+  readonly address: string | null;
+  readonly namespace: string | null;
+  readonly profile: string | null;
+  readonly apiKey: SecretRef | null;
+}
+
+/** The whole configuration: every path absolute, every default filled in, no secret in it. */
+export interface PitrailConfig {
+  /** The file that it was read from. */
+  readonly file: string;
+  readonly region: string;
+  readonly temporal: TemporalConfig;
+  readonly clusters: readonly ClusterConfig[];
+}
