@@ -1,12 +1,12 @@
 import { AppError } from './errors.ts';
 import { type Gtid, MAX_GTID_NUMBER } from './gtid.ts';
+import { compareNames, type GtidLine, mergeLines, NO_NUMBERS, pairsOf } from './gtid-lines.ts';
 import { readGtidSet } from './gtid-set-parser.ts';
 import type { ServerUuid } from './identity.ts';
 import {
   containsNumber,
   countNumbers,
   equalIntervals,
-  type Intervals,
   IntervalsBuilder,
   intersectIntervals,
   isSubsetIntervals,
@@ -14,50 +14,6 @@ import {
   subtractIntervals,
   unionIntervals,
 } from './intervals.ts';
-
-/** The numbers of one UUID under one tag. Never empty inside a set. */
-interface Line {
-  readonly uuid: ServerUuid;
-  readonly tag: string;
-  readonly intervals: Intervals;
-}
-
-function compareNames(aUuid: string, aTag: string, bUuid: string, bTag: string): number {
-  if (aUuid !== bUuid) return aUuid < bUuid ? -1 : 1;
-  if (aTag === bTag) return 0;
-  return aTag < bTag ? -1 : 1;
-}
-
-const NOTHING: Intervals = [];
-
-/** Walks two sorted lists once; `combine` gets an empty side where a line is in one list only. */
-function mergeLines(
-  a: readonly Line[],
-  b: readonly Line[],
-  combine: (a: Intervals, b: Intervals) => Intervals,
-): Line[] {
-  const out: Line[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    const left = a[i];
-    const right = b[j];
-    const order =
-      left === undefined
-        ? 1
-        : right === undefined
-          ? -1
-          : compareNames(left.uuid, left.tag, right.uuid, right.tag);
-    const { uuid, tag } = (order <= 0 ? left : right) as Line;
-    const fromA = order <= 0 && left !== undefined ? left.intervals : NOTHING;
-    const fromB = order >= 0 && right !== undefined ? right.intervals : NOTHING;
-    const intervals = combine(fromA, fromB);
-    if (intervals.length > 0) out.push({ uuid, tag, intervals });
-    if (order <= 0) i += 1;
-    if (order >= 0) j += 1;
-  }
-  return out;
-}
 
 function printPair(from: bigint, to: bigint): string {
   return from === to ? `${from}` : `${from}-${to}`;
@@ -72,9 +28,9 @@ export class GtidSet {
   static readonly EMPTY = new GtidSet([]);
 
   /** Sorted by UUID, then tag. */
-  readonly #lines: readonly Line[];
+  readonly #lines: readonly GtidLine[];
 
-  private constructor(lines: readonly Line[]) {
+  private constructor(lines: readonly GtidLine[]) {
     this.#lines = lines;
   }
 
@@ -100,7 +56,7 @@ export class GtidSet {
   }
 
   /** Makes a set of lines that are sorted, distinct and not empty; for GtidSetBuilder only. */
-  static fromSortedLines(lines: readonly Line[]): GtidSet {
+  static fromSortedLines(lines: readonly GtidLine[]): GtidSet {
     return lines.length === 0 ? GtidSet.EMPTY : new GtidSet(lines);
   }
 
@@ -154,7 +110,7 @@ export class GtidSet {
         right = other.#lines[j];
       }
       const same = right !== undefined && right.uuid === line.uuid && right.tag === line.tag;
-      return same && isSubsetIntervals(line.intervals, (right as Line).intervals);
+      return same && isSubsetIntervals(line.intervals, (right as GtidLine).intervals);
     });
   }
 
@@ -168,7 +124,7 @@ export class GtidSet {
     return (
       this.#lines.length === other.#lines.length &&
       this.#lines.every((line, index) => {
-        const right = other.#lines[index] as Line;
+        const right = other.#lines[index] as GtidLine;
         return (
           line.uuid === right.uuid &&
           line.tag === right.tag &&
@@ -185,7 +141,7 @@ export class GtidSet {
 
   /** The lowest number not used under this UUID and tag: the one GTID_NEXT=AUTOMATIC would give. @throws refused where all are used */
   next(uuid: ServerUuid, tag: string): bigint {
-    const number = lowestUnused(this.#find(uuid, tag)?.intervals ?? NOTHING);
+    const number = lowestUnused(this.#find(uuid, tag)?.intervals ?? NO_NUMBERS);
     if (number <= MAX_GTID_NUMBER) return number;
     throw new AppError({
       code: 'GtidsExhausted',
@@ -211,23 +167,17 @@ export class GtidSet {
     }
   }
 
-  #find(uuid: ServerUuid, tag: string): Line | undefined {
+  #find(uuid: ServerUuid, tag: string): GtidLine | undefined {
     let low = 0;
     let high = this.#lines.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const line = this.#lines[middle] as Line;
+      const line = this.#lines[middle] as GtidLine;
       if (compareNames(line.uuid, line.tag, uuid, tag) < 0) low = middle + 1;
       else high = middle;
     }
     const line = this.#lines[low];
     return line !== undefined && line.uuid === uuid && line.tag === tag ? line : undefined;
-  }
-}
-
-function* pairsOf(intervals: Intervals): Generator<readonly [bigint, bigint]> {
-  for (let i = 0; i < intervals.length; i += 2) {
-    yield [intervals[i] as bigint, intervals[i + 1] as bigint];
   }
 }
 
@@ -261,7 +211,7 @@ export class GtidSetBuilder {
 
   /** The set of all added so far; more may be added after. */
   build(): GtidSet {
-    const lines: Line[] = [];
+    const lines: GtidLine[] = [];
     for (const byTag of this.#lines.values()) {
       for (const { uuid, tag, numbers } of byTag.values())
         lines.push({ uuid, tag, intervals: numbers.build() });

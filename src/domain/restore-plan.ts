@@ -16,7 +16,15 @@ export interface TransactionRef {
 export type PlanReason =
   | { readonly code: 'base-chosen'; readonly backupId: string; readonly finishedAt: string }
   | { readonly code: 'no-base'; readonly oldestBackup: string | null }
-  | { readonly code: 'before-oldest-backup'; readonly backupId: string; readonly finishedAt: string }
+  | {
+      readonly code: 'before-oldest-backup';
+      readonly backupId: string;
+      readonly finishedAt: string;
+      /** The state of that backup itself, as a target; null where its binlog is not archived. */
+      readonly nearestTarget: string | null;
+    }
+  | { readonly code: 'nothing-archived'; readonly timeline: number | null }
+  | { readonly code: 'no-commit-times'; readonly binlog: string }
   | { readonly code: 'after-end-of-archive'; readonly nearest: string; readonly nearestTarget: string }
   | { readonly code: 'unknown-gtid'; readonly gtid: string; readonly nearestTarget: string | null }
   | { readonly code: 'ambiguous-gtid'; readonly gtid: string; readonly binlogs: readonly string[] }
@@ -30,7 +38,11 @@ export type PlanReason =
   | { readonly code: 'skip-not-in-range'; readonly gtids: string }
   | { readonly code: 'skips'; readonly gtids: string };
 
-/** The gate's answer; `missingRanges` is empty exactly when `status` is `PASS`. */
+/**
+ * The gate's answer. `missingRanges` names what the target needs and nobody holds: never empty
+ * with a reason `missing-transactions`, always empty with `PASS`. A target that cannot be placed
+ * at all is refused by its reason, with nothing missing.
+ */
 export interface PlanVerdict {
   readonly status: 'PASS' | 'REFUSED';
   readonly targetGtid: string;
