@@ -1,0 +1,88 @@
+import { BinlogScanner } from '../binlog/scanner.ts';
+import type { CatalogState } from '../catalog/fold.ts';
+import type { BoundaryAnswers, BoundaryQuestion } from '../domain/boundary.ts';
+import { type BoundaryAnswer, BoundaryFold } from '../domain/boundary-cut.ts';
+import { AppError } from '../domain/errors.ts';
+import { GtidSet } from '../domain/gtid-set.ts';
+import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
+import { explainReason } from '../domain/plan-reasons.ts';
+import type { RestorePlan } from '../domain/restore-plan.ts';
+import { boundaryQuestion, planRestore } from '../domain/restore-planner.ts';
+import { parseTarget } from '../domain/target.ts';
+import { readSegment, type SegmentHome } from './segment-stream.ts';
+
+/** What the user asked for, as text. */
+export interface PlanInput {
+  readonly target: string;
+  /** GTID set; empty for none. */
+  readonly skipGtids: string;
+  /** null: the newest that has segments. */
+  readonly timeline: number | null;
+}
+
+/**
+ * Plans a restore from what a store holds; changes nothing anywhere. Reads the catalog's state that is
+ * given, and of the binlogs only the one or two at the target.
+ * @throws usage where the target or the set cannot be parsed; what reading a segment throws
+ */
+export async function makeRestorePlan(
+  archive: SegmentHome & { readonly state: CatalogState },
+  input: PlanInput,
+  signal?: AbortSignal,
+): Promise<RestorePlan> {
+  const facts = planFacts(archive.state);
+  const request: PlanRequest = {
+    target: parseTarget(input.target),
+    targetText: input.target,
+    skip: GtidSet.parse(input.skipGtids),
+    timeline: input.timeline,
+  };
+  const answers = new Map<number, BoundaryAnswer>();
+  for (;;) {
+    const question = boundaryQuestion(facts, request, answers satisfies BoundaryAnswers);
+    if (question.kind === 'answered') return planRestore(facts, request, answers);
+    answers.set(question.catalogIndex, await answerBoundary(archive, question, signal));
+  }
+}
+
+/** Throws the reasons of a refused plan as one error. @throws refused `PlanRefused` */
+export function requirePass(plan: RestorePlan): void {
+  if (plan.verdict.status === 'PASS') return;
+  const reasons = plan.verdict.reasons.map(explainReason);
+  throw new AppError({
+    code: 'PlanRefused',
+    kind: 'refused',
+    message: `${plan.target} cannot be restored exactly, so nothing was done. ${reasons.join(' ')}`,
+    hint: 'See the whole plan: pitrail plan --to TARGET. Nothing is restored to another point than the one asked for.',
+    facts: {
+      target: plan.target,
+      reasons: plan.verdict.reasons.map(({ code }) => code),
+      missingRanges: plan.verdict.missingRanges,
+    },
+  });
+}
+
+function planFacts(state: CatalogState): PlanFacts {
+  return {
+    repositoryId: state.repositoryId,
+    cluster: state.cluster,
+    catalogSequence: state.head.sequence,
+    segments: state.allSegments(),
+    backups: state.backups(),
+  };
+}
+
+async function answerBoundary(
+  home: SegmentHome,
+  question: Extract<BoundaryQuestion, { kind: 'read' }>,
+  signal: AbortSignal | undefined,
+): Promise<BoundaryAnswer> {
+  const { segment, object } = question.segment;
+  const fold = new BoundaryFold(question.cut, question.skip);
+  const scanner = new BinlogScanner({ file: segment.binlog, visitor: { transaction: (it) => fold.add(it) } });
+  for await (const chunk of readSegment(home, { ...segment, object }, signal)) {
+    scanner.push(chunk);
+    if (fold.done) return fold.answer();
+  }
+  return fold.answer();
+}
