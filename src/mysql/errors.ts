@@ -31,6 +31,8 @@ interface DriverError {
   readonly code?: string;
   readonly errno?: number;
   readonly sqlState?: string;
+  /** The whole statement, which may hold a password. */
+  sql?: string;
 }
 
 /** Turns what mysql2 throws into an AppError that names the server, and the user or grant where that is the matter. */
@@ -40,7 +42,8 @@ export function toAppError(
 ): AppError {
   if (error instanceof AppError) return error;
   if (!(error instanceof Error)) throw error;
-  const driver = error as DriverError;
+  const driver: DriverError = error;
+  delete driver.sql;
   const facts = {
     server: context.where,
     user: context.user,

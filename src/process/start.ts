@@ -19,7 +19,7 @@ export interface StartOptions {
   readonly detached?: boolean;
 }
 
-/** A process that runs beside this one. */
+/** A process that runs beside this one. It does not keep this one from ending, until it is told to end itself. */
 export interface RunningProcess {
   readonly pid: number;
   /** Resolves when it has ended; never rejects. */
@@ -49,7 +49,7 @@ export async function startProcess(
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
     const pid = await started(child, tool.program);
-    if (options.detached === true) child.unref();
+    child.unref();
     return runningProcess(child, pid);
   } finally {
     closeSync(log);
@@ -73,7 +73,10 @@ function runningProcess(child: ChildProcess, pid: number): RunningProcess {
     if (child.exitCode !== null || child.signalCode !== null) settle();
     else child.once('exit', settle);
   });
-  const kill = (signal: NodeJS.Signals) => void child.kill(signal);
+  const kill = (signal: NodeJS.Signals) => {
+    child.ref();
+    child.kill(signal);
+  };
   return { pid, exited, kill, stop: (graceMs = 10_000) => stopGracefully(exited, kill, graceMs) };
 }
 

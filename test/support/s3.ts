@@ -1,0 +1,110 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { type RunningProcess, startProcess } from '../../src/process/start.ts';
+import { findTool } from '../../src/process/tools.ts';
+import { canarySecret } from './canary.ts';
+import { testFolder } from './folder.ts';
+import { freePort } from './ports.ts';
+
+/** A real S3 server (versitygw) on a folder. */
+export interface TestS3 {
+  readonly endpoint: string;
+  readonly host: '127.0.0.1';
+  readonly port: number;
+  readonly region: 'us-east-1';
+  readonly bucket: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Where the objects lie as files: `<folder>/<bucket>/<key>`. */
+  readonly folder: string;
+  readonly pid: number;
+  readonly logFile: string;
+  /** A client for the test's own look at the store; path style, one attempt. */
+  client(): S3Client;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const READY_TIMEOUT_MS = 30_000;
+const POLL_MS = 60;
+
+/** Starts a server on a free port and creates a bucket; a name needs three letters. */
+export async function startS3(bucket = 'pitrail'): Promise<TestS3> {
+  const dir = await testFolder('pt-s3');
+  const tool = await findTool('versitygw');
+  const folder = join(dir.path, 'objects');
+  await mkdir(folder);
+  const logFile = join(dir.path, 's3.log');
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const credentials = { accessKeyId: 'pitrail-test', secretAccessKey: canarySecret() };
+  const region = 'us-east-1';
+  // Credentials go by the environment: arguments can be read by everyone on the host.
+  const env = {
+    ROOT_ACCESS_KEY_ID: credentials.accessKeyId,
+    ROOT_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+  };
+  const client = () => new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
+  let process: RunningProcess | null = null;
+  const start = async () => {
+    process = await startProcess(tool, ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', folder], {
+      logFile,
+      env,
+    });
+    await untilAnswers(endpoint, process, logFile);
+  };
+  const kill = async () => {
+    process?.kill('SIGKILL');
+    await process?.exited;
+    process = null;
+  };
+  await start();
+  const once = client();
+  await once.send(new CreateBucketCommand({ Bucket: bucket }));
+  once.destroy();
+  return {
+    endpoint,
+    host: '127.0.0.1',
+    port,
+    region,
+    bucket,
+    credentials,
+    folder,
+    logFile,
+    get pid() {
+      if (process === null) throw new Error('the S3 server is down');
+      return process.pid;
+    },
+    client,
+    kill,
+    start,
+    async stop() {
+      await kill();
+      await dir.remove();
+    },
+  };
+}
+
+async function untilAnswers(endpoint: string, process: RunningProcess, logFile: string): Promise<void> {
+  let ended = false;
+  void process.exited.then(() => {
+    ended = true;
+  });
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  while (!ended && Date.now() < deadline) {
+    // Any HTTP answer, a refusal too, shows that it serves.
+    const answered = await fetch(endpoint, { signal: AbortSignal.timeout(2_000) }).then(
+      async (response) => {
+        await response.arrayBuffer();
+        return true;
+      },
+      () => false,
+    );
+    if (answered) return;
+    await sleep(POLL_MS);
+  }
+  process.kill('SIGKILL');
+  throw new Error(`the S3 server at ${endpoint} ${ended ? 'ended' : 'did not answer'}; see ${logFile}`);
+}
