@@ -1,0 +1,38 @@
+import type { Command } from './command.ts';
+
+/** A command, loaded when it is called: most need little of what the others need. */
+export interface CommandEntry {
+  /** One word, or two where the first is a group: `config show`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'scan',
+    summary: 'verify binlog files and tell what is in them',
+    load: async () => (await import('./commands/scan.ts')).command,
+  },
+  {
+    name: 'config show',
+    summary: 'print the configuration as pitrail understands it, secrets as references',
+    load: async () => (await import('./commands/config-show.ts')).command,
+  },
+  {
+    name: 'config check',
+    summary: 'check the configuration and the files it points to',
+    load: async () => (await import('./commands/config-check.ts')).command,
+  },
+  {
+    name: 'config schema',
+    summary: 'print the JSON schema of pitrail.yaml',
+    load: async () => (await import('./commands/config-schema.ts')).command,
+  },
+];
+
+/** What a group of commands is for, by its first word. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  config: 'the configuration: show it, check it, print its schema',
+};
