@@ -168,9 +168,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function decodeEntry(bytes: Uint8Array, sequence: number): CatalogEntry {
   const json = parseJson(bytes, sequence);
-  refuseNewer(json, sequence);
   const result = entrySchema.safeParse(json);
   if (result.success) return result.data;
+  refuseNewer(json, sequence);
   const issue = result.error.issues[0];
   const place = issue === undefined || issue.path.length === 0 ? 'the entry' : issue.path.join('.');
   throw malformed(sequence, `${place}: ${issue?.message ?? 'no entry'}`);
