@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import { constants, createZstdCompress } from 'node:zlib';
+import { AppError } from '../domain/errors.ts';
+import { mapOrdered } from './ordered.ts';
+import { through } from './through.ts';
+import { ZstdLane } from './zstd-lane.ts';
+import { BLOCK_BYTES, MAX_WINDOW_LOG } from './zstd-params.ts';
+
+/** Keeps the cores busy while the main thread hashes (libuv's pool has four threads); 4 MiB each. */
+const FRAMES_IN_FLIGHT = Math.min(4, availableParallelism() + 1);
+
+export interface CompressOptions {
+  /** 1 (fast) to 19 (small). */
+  readonly level: number;
+  /** One frame with long-distance matching over a window of this many bits (18 to 27); independent frames where absent. */
+  readonly longWindowLog?: number;
+}
+
+/**
+ * Compresses a stream with zstd: independent frames of about 4 MiB in parallel on libuv's pool, or
+ * one frame with a long window. Every frame carries a checksum, and its content size where it is
+ * known. An empty stream becomes one empty frame.
+ *
+ * @throws config `CompressionOutOfRange`
+ */
+export function compress(input: AsyncIterable<Uint8Array>, options: CompressOptions): AsyncIterable<Buffer> {
+  const { level, longWindowLog } = options;
+  checkRange('level', level, 1, 19);
+  const params = {
+    [constants.ZSTD_c_compressionLevel]: level,
+    [constants.ZSTD_c_checksumFlag]: 1,
+    [constants.ZSTD_c_contentSizeFlag]: 1,
+  };
+  if (longWindowLog === undefined) return compressBlocks(input, params);
+  checkRange('longWindowLog', longWindowLog, 18, MAX_WINDOW_LOG);
+  return compressLong(input, {
+    ...params,
+    [constants.ZSTD_c_enableLongDistanceMatching]: 1,
+    [constants.ZSTD_c_windowLog]: longWindowLog,
+  });
+}
+
+async function* compressLong(
+  input: AsyncIterable<Uint8Array>,
+  params: Readonly<Record<number, number>>,
+): AsyncGenerator<Buffer> {
+  const compressor = createZstdCompress({ params: { ...params }, chunkSize: 1024 * 1024 });
+  try {
+    yield* through(input, compressor, (error) => error);
+  } finally {
+    compressor.destroy();
+  }
+}
+
+async function* compressBlocks(
+  input: AsyncIterable<Uint8Array>,
+  params: Readonly<Record<number, number>>,
+): AsyncGenerator<Buffer> {
+  const lanes = Array.from({ length: FRAMES_IN_FLIGHT }, () => new ZstdLane(params, BLOCK_BYTES));
+  const idle = [...lanes];
+  const compressBlock = async (block: Uint8Array): Promise<readonly Buffer[]> => {
+    const lane = idle.pop();
+    // `mapOrdered` runs no more blocks at a time than there are lanes.
+    if (lane === undefined) throw new Error('every zstd lane is busy');
+    const pieces = await lane.compress(block);
+    idle.push(lane);
+    return pieces;
+  };
+  try {
+    for await (const pieces of mapOrdered(blocks(input), FRAMES_IN_FLIGHT, compressBlock)) yield* pieces;
+  } finally {
+    for (const lane of lanes) lane.close();
+  }
+}
+
+/** Gathers chunks into blocks of 4 to 8 MiB; the last is smaller. Chunks of 4 MiB pass without a copy. */
+async function* blocks(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let empty = true;
+  for await (const chunk of input) {
+    for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
+      const piece = chunk.length <= BLOCK_BYTES ? chunk : chunk.subarray(start, start + BLOCK_BYTES);
+      pending.push(piece);
+      pendingBytes += piece.length;
+      if (pendingBytes < BLOCK_BYTES) continue;
+      yield joined(pending, pendingBytes);
+      pending = [];
+      pendingBytes = 0;
+      empty = false;
+    }
+  }
+  if (pendingBytes > 0 || empty) yield joined(pending, pendingBytes);
+}
+
+function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const [first] = pieces;
+  return first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces, bytes);
+}
+
+function checkRange(what: 'level' | 'longWindowLog', value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new AppError({
+    code: 'CompressionOutOfRange',
+    kind: 'config',
+    message: `The compression ${what} ${value} is not a whole number from ${least} to ${most}: nothing was sealed.`,
+    hint: 'Level 3 is the default.',
+    facts: { what, value, least, most },
+  });
+}
