@@ -1,0 +1,194 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import { parseConfig } from '../../../src/config/load.ts';
+import { AppError } from '../../../src/domain/errors.ts';
+
+const GOOD = `clusters:
+  shop:
+    sources:
+      - id: shop-1
+        socket: run/mysqld.sock
+        user: pitrail
+        password: { file: secrets/shop-1 }
+        binlogDir: /var/lib/mysql
+    stores:
+      - { id: main, directory: store }
+      - { id: s3, s3: { bucket: shop-pitr, region: eu-west-1, prefix: prod } }
+    encryption: { keyFile: key }
+    archive: { pollSeconds: 5, rotateSeconds: 60 }
+`;
+
+function errorsOf(text: string): readonly string[] {
+  try {
+    parseConfig(text, '/etc/pitrail/pitrail.yaml');
+  } catch (error) {
+    assert(error instanceof AppError);
+    assert.equal(error.kind, 'config');
+    assert.equal(error.code, 'ConfigInvalid');
+    const lines = error.facts['errors'];
+    assert(Array.isArray(lines));
+    for (const line of lines) assert(error.message.includes(line), 'the message holds every error');
+    return lines.map((line: string) => line.replace('/etc/pitrail/pitrail.yaml:', ''));
+  }
+  return assert.fail('the configuration was taken');
+}
+
+function oneError(from: string, to: string): string {
+  assert(GOOD.includes(from), `the sample holds ${from}`);
+  const errors = errorsOf(GOOD.replace(from, to));
+  assert.equal(errors.length, 1, errors.join('\n'));
+  return errors[0] ?? '';
+}
+
+test('paths are relative to the file, and every default is filled in', () => {
+  const config = parseConfig(GOOD, '/etc/pitrail/pitrail.yaml');
+  const [cluster] = config.clusters;
+  assert(cluster !== undefined);
+  assert.deepEqual(cluster.sources[0], {
+    id: 'shop-1',
+    workerHost: 'local',
+    endpoint: { kind: 'socket', socket: '/etc/pitrail/run/mysqld.sock' },
+    user: 'pitrail',
+    password: { file: '/etc/pitrail/secrets/shop-1' },
+    binlogDir: '/var/lib/mysql',
+    stagingDir: '/var/lib/pitrail-staging/shop-1',
+  });
+  assert.deepEqual(cluster.stores[0], { kind: 'directory', id: 'main', directory: '/etc/pitrail/store' });
+  assert.deepEqual(cluster.encryption, { kind: 'key-file', keyFile: '/etc/pitrail/key' });
+  assert.deepEqual(cluster.archive, { pollSeconds: 5, rotateSeconds: 60, parallelTransfers: 4, level: 3 });
+  assert.equal(config.region, 'local');
+});
+
+test('a server over TCP is encrypted unless the file says otherwise', () => {
+  const endpoint = (fields: string) =>
+    parseConfig(GOOD.replace('socket: run/mysqld.sock', fields), '/x/y.yaml').clusters[0]?.sources[0]
+      ?.endpoint;
+  assert.deepEqual(endpoint('host: db-1'), { kind: 'tcp', host: 'db-1', port: 3306, tls: 'required' });
+  assert.deepEqual(endpoint('host: db-1\n        tls: off'), {
+    kind: 'tcp',
+    host: 'db-1',
+    port: 3306,
+    tls: 'off',
+  });
+  assert.deepEqual(endpoint('host: db-1\n        port: 3307\n        tls: { ca: ca.pem }'), {
+    kind: 'tcp',
+    host: 'db-1',
+    port: 3307,
+    tls: { ca: '/x/ca.pem' },
+  });
+});
+
+test('a mistyped key is refused with its line and what was meant', () => {
+  assert.equal(
+    oneError('pollSeconds', 'pol_seconds'),
+    '13:16: unknown key pol_seconds, did you mean pollSeconds',
+  );
+  assert.equal(oneError('    archive:', '    arhcive:'), '13:5: unknown key arhcive, did you mean archive');
+  assert.equal(
+    oneError('bucket: shop-pitr,', 'bucket: shop-pitr, path_style: true,'),
+    '11:44: unknown key path_style, did you mean pathStyle',
+  );
+});
+
+test('a wrong value is quoted with what it must be', () => {
+  assert.equal(
+    oneError('pollSeconds: 5', 'pollSeconds: soon'),
+    '13:16: pollSeconds is "soon", but must be a number',
+  );
+  assert.equal(
+    oneError('rotateSeconds: 60', 'rotateSeconds: -1'),
+    '13:32: rotateSeconds is -1, but must be at least 0',
+  );
+  assert.equal(
+    oneError('{ keyFile: key }', 'nope'),
+    '12:5: encryption is "nope", but must be none or { keyFile: … }',
+  );
+  assert.equal(
+    oneError('    encryption: { keyFile: key }\n', ''),
+    '2:3: encryption is missing: none or { keyFile: … }',
+  );
+  assert.equal(oneError('user: pitrail', 'user: [a]'), '6:9: user is a list, but must be text');
+});
+
+test('a secret written into the file is refused and never repeated', () => {
+  const secret = 'hunter2-canary';
+  const forms = [
+    `password: ${secret}`,
+    `password: [${secret}]`,
+    `password: { ${secret} }`,
+    `password: { file: a, value: ${secret} }`,
+    `password: *${secret}`,
+    `password: !${secret} x`,
+    `password: "${secret}`,
+    `password: { plain: ${secret} }\n        pasword: ${secret}`,
+    `password: @${secret}`,
+    `password: { env: "${secret} " }`,
+  ];
+  for (const form of forms) {
+    const errors = errorsOf(GOOD.replace('password: { file: secrets/shop-1 }', form));
+    assert(errors.length > 0);
+    assert(!errors.join('\n').includes(secret), `${form} is repeated: ${errors.join('\n')}`);
+  }
+  const url = 'endpoint: "https://AKIA:hunter2-canary@s3.example"';
+  assert(!oneError('region: eu-west-1', `region: eu-west-1, ${url}`).includes(secret));
+});
+
+test('choices that exclude one another, and ids and stores that collide, are named', () => {
+  assert.match(
+    oneError('socket: run/mysqld.sock', 'user2: x\n        socket: a').toString(),
+    /unknown key user2, did you mean user/,
+  );
+  assert.match(
+    oneError('socket: run/mysqld.sock', 'socket: a\n        host: b'),
+    /^6:9: host stands beside socket/,
+  );
+  assert.match(oneError('        socket: run/mysqld.sock\n', ''), /neither socket nor host/);
+  assert.match(
+    oneError('directory: store }', 'directory: store, s3: { bucket: aaa, region: r } }'),
+    /^10:39: s3 stands beside directory/,
+  );
+  assert.match(oneError('id: s3,', 'id: main,'), /^11:9: id main stands twice in stores/);
+  assert.match(
+    oneError(
+      '- { id: s3, s3: { bucket: shop-pitr, region: eu-west-1, prefix: prod } }',
+      '- { id: b, directory: store/inner }',
+    ),
+    /^11:18: \/etc\/pitrail\/store\/inner and \/etc\/pitrail\/store lie in one another/,
+  );
+  assert.match(oneError('prefix: prod', 'prefix: prod, accessKeyId: { env: A }'), /accessKeyId stands alone/);
+});
+
+test('two clusters may not share a place', () => {
+  const second = GOOD.split('\n')
+    .slice(1)
+    .join('\n')
+    .replace('shop:', 'other:')
+    .replace('directory: store', 'directory: other');
+  const errors = errorsOf(GOOD + second);
+  assert.deepEqual(errors, [
+    '23:19: s3://shop-pitr/prod is another store already: each store of each cluster needs a place of its own',
+  ]);
+});
+
+test('all errors are told at once, in the order of the file', () => {
+  const errors = errorsOf(
+    GOOD.replace('user: pitrail', 'user: 7')
+      .replace('bucket: shop-pitr', 'bucket: X')
+      .replace('pollSeconds: 5', 'pollSecond: 5')
+      .replace('        socket: run/mysqld.sock\n', ''),
+  );
+  assert.deepEqual(
+    errors.map((line) => line.split(':')[0]),
+    ['4', '5', '10', '12'],
+  );
+});
+
+test('what is no YAML, or empty, is refused with its line', () => {
+  assert.match(errorsOf('clusters:\n\tshop: 1\n')[0] ?? '', /^2:1: a tab indents this line/);
+  assert.match(errorsOf('')[0] ?? '', /^1:1: the file is empty/);
+  assert.match(errorsOf('clusters: {}\n')[0] ?? '', /^1:1: clusters is empty/);
+  assert.match(
+    errorsOf(GOOD.replace('user: pitrail', 'user: a\n        user: b'))[0] ?? '',
+    /^7:9: this key stands twice/,
+  );
+});
