@@ -147,7 +147,7 @@ test('choices that exclude one another, and ids and stores that collide, are nam
     oneError('directory: store }', 'directory: store, s3: { bucket: aaa, region: r } }'),
     /^10:39: s3 stands beside directory/,
   );
-  assert.match(oneError('id: s3,', 'id: main,'), /^11:9: id main stands twice in stores/);
+  assert.match(oneError('id: s3,', 'id: main,'), /^11:11: id main stands twice in stores/);
   assert.match(
     oneError(
       '- { id: s3, s3: { bucket: shop-pitr, region: eu-west-1, prefix: prod } }',
