@@ -1,0 +1,259 @@
+import { crc32 } from 'node:zlib';
+import { CHECKSUM_BYTES, FLAG, HEADER_BYTES, readU32 } from './event-header.ts';
+import { EVENT } from './event-types.ts';
+import type { ChecksumAlgorithm } from './format-description.ts';
+import type { Frame, FrameSink } from './frame.ts';
+import { MAX_PREVIOUS_GTIDS_BYTES } from './previous-gtids.ts';
+import { corruptAt } from './problem.ts';
+
+/** An event larger than this is streamed, and the sink's `event` gets this much of it. */
+export const KEPT_BYTES = 1024 * 1024;
+
+const NOTHING = new Uint8Array(0);
+const FLAGS_OFFSET = 17;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A large event under way: only its beginning is kept. */
+interface Streamed {
+  /** Bytes still to come, without the checksum. */
+  left: number;
+  crc: number;
+}
+
+/**
+ * Cuts a stream of bytes into events and verifies each checksum. Chunks are read in place; an
+ * event that lies across chunks is put together, up to 1 MiB, and streamed where it is larger.
+ * Memory is bounded by that, whatever the sizes in the input say.
+ */
+export class EventFramer {
+  readonly #sink: FrameSink;
+  readonly #frame: Writable<Frame>;
+  /** Null until FORMAT_DESCRIPTION has said it. */
+  #checksum: ChecksumAlgorithm | null;
+  /** Start of an event whose rest is in the next chunk; or its kept beginning while it is streamed. */
+  #carry: Uint8Array = NOTHING;
+  #carried = 0;
+  #streamed: Streamed | null = null;
+  /** Checksum bytes of a streamed event, as they come. */
+  readonly #footer = new Uint8Array(CHECKSUM_BYTES);
+  #footerBytes = 0;
+
+  constructor(options: {
+    readonly file: string;
+    readonly startOffset: number;
+    readonly checksum: ChecksumAlgorithm | null;
+    readonly sink: FrameSink;
+  }) {
+    this.#sink = options.sink;
+    this.#checksum = options.checksum;
+    this.#frame = {
+      file: options.file,
+      offset: options.startOffset,
+      endOffset: options.startOffset,
+      type: 0,
+      timestamp: 0,
+      serverId: 0,
+      sizeBytes: 0,
+      logPos: 0,
+      flags: 0,
+      bytes: NOTHING,
+      bodyStart: 0,
+      bodyEnd: 0,
+      bodyBytes: 0,
+      extent: 'whole',
+    };
+  }
+
+  /** Sets what FORMAT_DESCRIPTION says of the events after it. */
+  setChecksum(algorithm: ChecksumAlgorithm): void {
+    this.#checksum = algorithm;
+  }
+
+  /** Offset just after the last whole event. */
+  get offset(): number {
+    return this.#streamed === null ? this.#frame.endOffset : this.#frame.offset;
+  }
+
+  /** Takes the next bytes. They may be reused by the caller afterwards. @throws corrupt */
+  push(chunk: Uint8Array): void {
+    let at = 0;
+    if (this.#streamed !== null) at = this.#continueStream(chunk, 0);
+    else if (this.#carried > 0) at = this.#fillCarry(chunk);
+    if (this.#carried > 0) return;
+    at = this.#wholeEvents(chunk, at);
+    if (at < chunk.length) this.#keepRest(chunk, at);
+  }
+
+  /** Ends the input. Returns what is left of an event that was cut; null where the input ends at a border. */
+  end(): { readonly frame: Frame; readonly haveBytes: number; readonly headerKnown: boolean } | null {
+    if (this.#carried === 0) return null;
+    const frame = this.#frame;
+    if (this.#streamed !== null) {
+      const have = HEADER_BYTES + frame.bodyBytes - this.#streamed.left + this.#footerBytes;
+      return { frame, haveBytes: have, headerKnown: true };
+    }
+    const headerKnown = this.#carried >= HEADER_BYTES;
+    if (!headerKnown) frame.offset = frame.endOffset;
+    return { frame, haveBytes: this.#carried, headerKnown };
+  }
+
+  /** The fast path: events that lie whole in the chunk. */
+  #wholeEvents(chunk: Uint8Array, from: number): number {
+    let at = from;
+    while (chunk.length - at >= HEADER_BYTES) {
+      const size = readU32(chunk, at + 9);
+      if (size > chunk.length - at) break;
+      this.#readHeader(chunk, at);
+      this.#finishWhole(chunk, at);
+      at += size;
+    }
+    return at;
+  }
+
+  #readHeader(bytes: Uint8Array, at: number): void {
+    const frame = this.#frame;
+    frame.offset = frame.endOffset;
+    frame.timestamp = readU32(bytes, at);
+    frame.type = bytes[at + 4] as number;
+    frame.serverId = readU32(bytes, at + 5);
+    frame.sizeBytes = readU32(bytes, at + 9);
+    frame.logPos = readU32(bytes, at + 13);
+    frame.flags = (bytes[at + 17] as number) | ((bytes[at + 18] as number) << 8);
+    const footer = this.#footerOf(frame.type);
+    if (frame.sizeBytes < HEADER_BYTES + footer) {
+      throw corruptAt(frame, 'absurd-length', `an event of ${frame.sizeBytes} bytes is too short to be one`);
+    }
+    frame.bodyBytes = frame.sizeBytes - HEADER_BYTES - footer;
+    this.#sink.header(frame);
+  }
+
+  /** FORMAT_DESCRIPTION always has a checksum, whatever algorithm it announces. */
+  #footerOf(type: number): number {
+    return type === EVENT.FORMAT_DESCRIPTION || this.#checksum === 'crc32' ? CHECKSUM_BYTES : 0;
+  }
+
+  #finishWhole(bytes: Uint8Array, at: number): void {
+    const frame = this.#frame;
+    frame.endOffset = frame.offset + frame.sizeBytes;
+    frame.bytes = bytes;
+    frame.bodyStart = at + HEADER_BYTES;
+    frame.bodyEnd = frame.bodyStart + frame.bodyBytes;
+    frame.extent = 'whole';
+    if (frame.bodyBytes + HEADER_BYTES < frame.sizeBytes) this.#verifyWhole(bytes, at);
+    this.#sink.event(frame);
+  }
+
+  #verifyWhole(bytes: Uint8Array, at: number): void {
+    const frame = this.#frame;
+    let view = bytes.subarray(at, frame.bodyEnd);
+    if (frame.type === EVENT.FORMAT_DESCRIPTION && (frame.flags & FLAG.IN_USE) !== 0) {
+      // The server computes this checksum with the in-use flag cleared, so that closing needs no new one.
+      view = Uint8Array.from(view);
+      view[FLAGS_OFFSET] = (view[FLAGS_OFFSET] as number) & ~FLAG.IN_USE;
+    }
+    this.#compare(crc32(view), readU32(bytes, frame.bodyEnd));
+  }
+
+  #compare(computed: number, stored: number): void {
+    if (computed === stored) return;
+    const hex = (value: number): string => value.toString(16).padStart(8, '0');
+    throw corruptAt(
+      this.#frame,
+      'checksum-mismatch',
+      `its checksum is ${hex(stored)} and its bytes give ${hex(computed)}`,
+    );
+  }
+
+  /** Keeps the beginning of an event whose rest has not come. */
+  #keepRest(chunk: Uint8Array, at: number): void {
+    const rest = chunk.length - at;
+    if (rest < HEADER_BYTES) {
+      this.#append(chunk, at, chunk.length);
+      return;
+    }
+    this.#readHeader(chunk, at);
+    this.#append(chunk, at, at + HEADER_BYTES);
+    this.#afterHeader(chunk, at + HEADER_BYTES);
+  }
+
+  /** Decides, with the header known and carried, whether the event is put together or streamed. */
+  #afterHeader(chunk: Uint8Array, at: number): number {
+    const frame = this.#frame;
+    if (frame.type === EVENT.PREVIOUS_GTIDS && frame.sizeBytes > MAX_PREVIOUS_GTIDS_BYTES) {
+      throw corruptAt(frame, 'too-large', `a GTID set of ${frame.sizeBytes} bytes is more than can be read`);
+    }
+    if (frame.sizeBytes <= KEPT_BYTES || frame.type === EVENT.PREVIOUS_GTIDS)
+      return this.#fillEvent(chunk, at);
+    this.#streamed = { left: frame.bodyBytes, crc: crc32(this.#carry.subarray(0, HEADER_BYTES)) };
+    this.#footerBytes = 0;
+    return this.#continueStream(chunk, at);
+  }
+
+  /** Completes a carried header, then its event, from the start of a chunk. */
+  #fillCarry(chunk: Uint8Array): number {
+    let at = 0;
+    if (this.#carried < HEADER_BYTES) {
+      at = Math.min(HEADER_BYTES - this.#carried, chunk.length);
+      this.#append(chunk, 0, at);
+      if (this.#carried < HEADER_BYTES) return at;
+      this.#readHeader(this.#carry, 0);
+      return this.#afterHeader(chunk, at);
+    }
+    return this.#fillEvent(chunk, at);
+  }
+
+  #fillEvent(chunk: Uint8Array, at: number): number {
+    const end = Math.min(chunk.length, at + this.#frame.sizeBytes - this.#carried);
+    this.#append(chunk, at, end);
+    if (this.#carried < this.#frame.sizeBytes) return end;
+    this.#carried = 0;
+    this.#finishWhole(this.#carry, 0);
+    if (this.#carry.length > KEPT_BYTES) this.#carry = NOTHING;
+    return end;
+  }
+
+  #append(chunk: Uint8Array, start: number, end: number): void {
+    const length = this.#carried + end - start;
+    if (length > this.#carry.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(this.#carry.length * 2, KEPT_BYTES), 4096));
+      grown.set(this.#carry.subarray(0, this.#carried));
+      this.#carry = grown;
+    }
+    this.#carry.set(chunk.subarray(start, end), this.#carried);
+    this.#carried = length;
+  }
+
+  #continueStream(chunk: Uint8Array, from: number): number {
+    const stream = this.#streamed as Streamed;
+    const end = Math.min(chunk.length, from + stream.left);
+    if (end > from) {
+      stream.left -= end - from;
+      stream.crc = crc32(chunk.subarray(from, end), stream.crc);
+      const kept = Math.min(end, from + KEPT_BYTES - this.#carried);
+      if (kept > from) this.#append(chunk, from, kept);
+      this.#sink.piece(this.#frame, chunk, from, end);
+    }
+    if (stream.left > 0) return end;
+    const footer = this.#frame.sizeBytes - HEADER_BYTES - this.#frame.bodyBytes;
+    let at = end;
+    while (this.#footerBytes < footer && at < chunk.length) {
+      this.#footer[this.#footerBytes++] = chunk[at++] as number;
+    }
+    if (this.#footerBytes === footer) this.#finishStream(stream, footer);
+    return at;
+  }
+
+  #finishStream(stream: Streamed, footer: number): void {
+    const frame = this.#frame;
+    if (footer > 0) this.#compare(stream.crc, readU32(this.#footer, 0));
+    frame.endOffset = frame.offset + frame.sizeBytes;
+    frame.bytes = this.#carry;
+    frame.bodyStart = HEADER_BYTES;
+    frame.bodyEnd = this.#carried;
+    frame.extent = 'prefix';
+    this.#streamed = null;
+    this.#carried = 0;
+    this.#sink.event(frame);
+  }
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { AppError } from '../domain/errors.ts';
+import type { Sha256 } from '../domain/identity.ts';
+import type { ScanReport, ScanVisitor } from './facts.ts';
+import { readFileChunks } from './file-chunks.ts';
+import { type BinlogProblem, problemOf } from './problem.ts';
+import { BinlogScanner } from './scanner.ts';
+
+export interface ScanOptions {
+  /** Name for messages. */
+  readonly file: string;
+  readonly visitor?: ScanVisitor;
+}
+
+/**
+ * Scans a stream of bytes to its end and reports, with the SHA-256 of all bytes. Corruption is
+ * reported in `problems`; the counts are then those up to it. @throws what the stream throws
+ */
+export async function scanStream(
+  input: AsyncIterable<Uint8Array>,
+  options: ScanOptions,
+): Promise<ScanReport> {
+  const scanner = new BinlogScanner(options);
+  const hash = createHash('sha256');
+  let problem: BinlogProblem | null = null;
+  let lengthBytes = 0;
+  for await (const chunk of input) {
+    lengthBytes += chunk.length;
+    hash.update(chunk);
+    problem ??= scanChunk(scanner, chunk);
+  }
+  const report = problem === null ? scanner.end() : scanner.report([problem]);
+  return { ...report, lengthBytes, sha256: hash.digest('hex') as Sha256 };
+}
+
+function scanChunk(scanner: BinlogScanner, chunk: Uint8Array): BinlogProblem | null {
+  try {
+    scanner.push(chunk);
+    return null;
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem === null) throw error;
+    return problem;
+  }
+}
+
+/** Scans a file as `scanStream` does. @throws refused where there is no such file, unavailable where it cannot be read */
+export async function scanFile(
+  path: string,
+  options: { readonly visitor?: ScanVisitor } = {},
+): Promise<ScanReport> {
+  return scanStream(readFileChunks(path), { file: path, ...options });
+}
+
+/** Throws the first problem of a report, where it has one. @throws corrupt */
+export function requireSound(report: ScanReport): void {
+  const [first] = report.problems;
+  if (first === undefined) return;
+  throw new AppError({
+    code: 'BinlogCorrupt',
+    kind: 'corrupt',
+    message: `${report.file} is not sound: at offset ${first.offset}${first.eventType === null ? '' : ` (${first.eventType})`} ${first.reason}. It cannot be archived.`,
+    facts: { ...first },
+  });
+}

@@ -1,0 +1,397 @@
+import type { GtidSet } from '../domain/gtid-set.ts';
+import { microsFromSeconds } from '../domain/time.ts';
+import { FLAG } from './event-header.ts';
+import { EVENT, eventName, isGtidEvent, isKnownEvent } from './event-types.ts';
+import { decodeIncident, decodeQuery, decodeRotate, decodeXaPrepare } from './events.ts';
+import type { OpenTransaction, ScanReport, ScanVisitor, TransactionShape } from './facts.ts';
+import { decodeFormatDescription, type FormatDescription } from './format-description.ts';
+import type { Frame, FrameSink } from './frame.ts';
+import { EventFramer } from './framer.ts';
+import { decodeGtidEvent } from './gtid-event.ts';
+import { GtidHistory } from './gtid-history.ts';
+import { MagicReader } from './magic.ts';
+import { decodePreviousGtids } from './previous-gtids.ts';
+import { type BinlogProblem, corruptAt, problemAt } from './problem.ts';
+import { ScanTally } from './scan-tally.ts';
+import { classifyStatement, type Statement } from './sql.ts';
+import { decodeText } from './sql-tokens.ts';
+import { StatementContext } from './statement-context.ts';
+import { TransactionTracker } from './transaction-tracker.ts';
+import { UuidFormatter } from './uuid.ts';
+
+const BEGIN: Statement = { kind: 'begin' };
+const COMMIT: Statement = { kind: 'commit' };
+const NO_SCHEMA = '';
+
+export interface ScannerOptions {
+  /** Name for messages: a path or a binlog name. */
+  readonly file: string;
+  readonly visitor?: ScanVisitor;
+}
+
+/**
+ * Reads a binlog as a stream of bytes and proves it whole: each checksum, each position, the
+ * order of events, the borders and lengths of transactions. Synchronous; memory is bounded by
+ * about 1 MiB and the GTID sets, whatever the file's size.
+ *
+ * `push` throws at the first corruption, and the scanner is dead after that. `end` never throws:
+ * what only the end can show (a cut, a flag that contradicts) stands in `problems` of its report.
+ */
+export class BinlogScanner implements FrameSink {
+  readonly #file: string;
+  readonly #visitor: ScanVisitor;
+  readonly #magic: MagicReader;
+  readonly #framer: EventFramer;
+  readonly #tracker = new TransactionTracker();
+  readonly #context = new StatementContext();
+  readonly #history = new GtidHistory();
+  readonly #tally = new ScanTally();
+  readonly #uuids = new UuidFormatter();
+  #format: FormatDescription | null = null;
+  #previousGtids: GtidSet | null = null;
+  #open: OpenTransaction | null = null;
+  #openEvents = 0;
+  #sequence = 0n;
+  #closedBy: 'rotate' | 'stop' | null = null;
+  #nextBinlog: string | null = null;
+  #lengthBytes = 0;
+
+  constructor(options: ScannerOptions) {
+    this.#file = options.file;
+    this.#visitor = options.visitor ?? {};
+    this.#magic = new MagicReader(options.file);
+    this.#framer = new EventFramer({ file: options.file, startOffset: 4, checksum: null, sink: this });
+  }
+
+  /** Takes the next bytes of the file; the caller may reuse them afterwards. @throws corrupt */
+  push(chunk: Uint8Array): void {
+    const start = this.#magic.push(chunk);
+    this.#lengthBytes += chunk.length;
+    if (start < chunk.length) this.#framer.push(start === 0 ? chunk : chunk.subarray(start));
+  }
+
+  /** Ends the file, and reports. May also be called after `push` threw, for what was read until then. */
+  end(): ScanReport {
+    return this.report(this.#endProblems());
+  }
+
+  /** The report so far, with the given problems. */
+  report(problems: readonly BinlogProblem[]): ScanReport {
+    const tally = this.#tally;
+    const format = this.#format;
+    return {
+      file: this.#file,
+      serverVersion: format?.serverVersion ?? null,
+      createdAt: format === null ? null : microsFromSeconds(format.createdAtSeconds),
+      serverId: format?.serverId ?? null,
+      checksum: format?.checksum ?? null,
+      previousGtids: this.#previousGtids,
+      gtids: this.#history.build(),
+      transactions: tally.transactions,
+      anonymousTransactions: tally.anonymousTransactions,
+      events: tally.events,
+      lengthBytes: this.#lengthBytes,
+      firstCommit: tally.firstCommit,
+      lastCommit: tally.lastCommit,
+      maxCommit: tally.maxCommit,
+      clockInversions: tally.clockInversions,
+      closed: this.#closedBy !== null && problems.length === 0,
+      closedBy: this.#closedBy,
+      nextBinlog: this.#nextBinlog,
+      inUse: format?.inUse ?? false,
+      sha256: null,
+      problems,
+      eventDdl: tally.eventDdl,
+      xaPrepares: tally.xaPrepares,
+      temporaryTables: tally.temporaryTables,
+    };
+  }
+
+  /** For the framer: refuses an event by its header, before its length is believed. */
+  header(frame: Frame): void {
+    if ((frame.flags & (FLAG.RELAY_LOG | FLAG.ARTIFICIAL)) !== 0) {
+      throw corruptAt(
+        frame,
+        'relay-log',
+        'it carries a mark of replication, so this is a relay log or a stream, not a binlog',
+      );
+    }
+    const end = frame.offset + frame.sizeBytes;
+    if (frame.logPos !== end % 0x1_0000_0000) {
+      throw corruptAt(
+        frame,
+        'position-mismatch',
+        `its header says that it ends at ${frame.logPos}, and by its place and length it ends at ${end}`,
+      );
+    }
+    if (this.#format === null && frame.type !== EVENT.FORMAT_DESCRIPTION) {
+      throw corruptAt(
+        frame,
+        'format-description-missing',
+        'a log begins with FORMAT_DESCRIPTION, and this one does not',
+      );
+    }
+  }
+
+  /** For the framer: takes a verified event. */
+  event(frame: Frame): void {
+    this.#tally.events += 1;
+    if (this.#closedBy !== null) {
+      throw corruptAt(
+        frame,
+        'after-end',
+        `the log ended with ${this.#closedBy.toUpperCase()}, and this follows`,
+      );
+    }
+    if (this.#open !== null) this.#insideTransaction(frame, this.#open);
+    else this.#outsideTransaction(frame);
+  }
+
+  /** For the framer: passes on a part of a large event. */
+  piece(frame: Frame, bytes: Uint8Array, start: number, end: number): void {
+    this.#visitor.piece?.({ frame, transaction: this.#open }, bytes, start, end);
+  }
+
+  #outsideTransaction(frame: Frame): void {
+    if (this.#previousGtids === null) this.#preamble(frame);
+    else if (isGtidEvent(frame.type)) this.#begin(frame);
+    else if (frame.type === EVENT.ROTATE) {
+      this.#nextBinlog = decodeRotate(frame).nextBinlog;
+      this.#closedBy = 'rotate';
+    } else if (frame.type === EVENT.STOP) this.#closedBy = 'stop';
+    else this.#unexpected(frame);
+    if (this.#open === null) this.#visitor.event?.({ frame, transaction: null });
+  }
+
+  /** FORMAT_DESCRIPTION at 4, PREVIOUS_GTIDS after it. */
+  #preamble(frame: Frame): void {
+    if (this.#format === null) {
+      this.#format = decodeFormatDescription(frame);
+      this.#framer.setChecksum(this.#format.checksum);
+      return;
+    }
+    if (frame.type !== EVENT.PREVIOUS_GTIDS) {
+      if (frame.type === EVENT.FORMAT_DESCRIPTION) this.#unexpected(frame);
+      throw corruptAt(
+        frame,
+        'previous-gtids-missing',
+        'PREVIOUS_GTIDS must follow FORMAT_DESCRIPTION, and this stands in its place',
+      );
+    }
+    this.#previousGtids = decodePreviousGtids(frame);
+    this.#history.setPrevious(this.#previousGtids);
+  }
+
+  /** An event that no transaction and no end of file explains. Returns where it may be skipped. */
+  #unexpected(frame: Frame): void {
+    const type = frame.type;
+    if (type === EVENT.FORMAT_DESCRIPTION) {
+      throw corruptAt(
+        frame,
+        'second-format-description',
+        'a second FORMAT_DESCRIPTION stands inside the log',
+      );
+    }
+    if (type === EVENT.PREVIOUS_GTIDS) {
+      throw corruptAt(frame, 'second-previous-gtids', 'a second PREVIOUS_GTIDS stands inside the log');
+    }
+    if ((frame.flags & FLAG.IGNORABLE) !== 0) return;
+    if (!isKnownEvent(type)) {
+      throw corruptAt(
+        frame,
+        'unknown-event',
+        'its type is not known, and it is not marked as one that may be skipped',
+      );
+    }
+    if (type === EVENT.INCIDENT) this.#incident(frame);
+    const elsewhere =
+      type === EVENT.HEARTBEAT || type === EVENT.HEARTBEAT_V2 || type === EVENT.ROTATE || type === EVENT.STOP;
+    if (elsewhere) throw corruptAt(frame, 'unexpected-event', `${eventName(type)} cannot stand here`);
+    throw corruptAt(
+      frame,
+      'transaction-without-gtid',
+      'it belongs to a transaction, and no GTID event opens one before it',
+    );
+  }
+
+  #incident(frame: Frame): never {
+    const { number, message } = decodeIncident(frame);
+    throw corruptAt(
+      frame,
+      'incident',
+      `the server recorded incident ${number} (${message}): changes may be missing from the log`,
+    );
+  }
+
+  #begin(frame: Frame): void {
+    const gtidEvent = decodeGtidEvent(frame, this.#uuids);
+    const { sequenceNumber, lastCommitted, gtid } = gtidEvent;
+    if (sequenceNumber !== 0n && (sequenceNumber <= this.#sequence || lastCommitted >= sequenceNumber)) {
+      throw corruptAt(
+        frame,
+        'sequence-number',
+        `sequence number ${sequenceNumber} (last committed ${lastCommitted}) cannot follow ${this.#sequence}`,
+      );
+    }
+    if (sequenceNumber !== 0n) this.#sequence = sequenceNumber;
+    const known = gtid === null ? 'new' : this.#history.add(gtid);
+    if (known !== 'new') throw corruptAt(frame, 'duplicate-gtid', `its GTID stands ${known} already`);
+    this.#open = { gtidEvent, startOffset: frame.offset, serverId: frame.serverId };
+    this.#openEvents = 1;
+    this.#context.clear();
+    this.#tracker.open();
+    this.#visitor.event?.({ frame, transaction: this.#open });
+  }
+
+  #insideTransaction(frame: Frame, transaction: OpenTransaction): void {
+    this.#openEvents += 1;
+    const type = frame.type;
+    let shape: TransactionShape | null = null;
+    if (type === EVENT.QUERY || type === EVENT.EXECUTE_LOAD_QUERY) shape = this.#query(frame, transaction);
+    else if (this.#isForeign(frame)) this.#refuseInside(frame, transaction);
+    else shape = this.#tracker.event(frame);
+    if (type === EVENT.USER_VAR) this.#context.userVariable(frame);
+    if (type === EVENT.XA_PREPARE) shape = this.#prepare(frame);
+    this.#visitor.event?.({ frame, transaction });
+    if (shape !== null) this.#finish(frame, transaction, shape);
+  }
+
+  /** True for an event that the tracker has no place for. */
+  #isForeign(frame: Frame): boolean {
+    const type = frame.type;
+    return (
+      isGtidEvent(type) ||
+      type === EVENT.FORMAT_DESCRIPTION ||
+      type === EVENT.PREVIOUS_GTIDS ||
+      type === EVENT.ROTATE ||
+      type === EVENT.STOP ||
+      type === EVENT.INCIDENT ||
+      !isKnownEvent(type)
+    );
+  }
+
+  #refuseInside(frame: Frame, transaction: OpenTransaction): void {
+    if (isGtidEvent(frame.type)) {
+      throw corruptAt(
+        frame,
+        'gtid-inside-transaction',
+        `a GTID event stands inside the transaction that began at ${transaction.startOffset}`,
+      );
+    }
+    this.#unexpected(frame);
+  }
+
+  #prepare(frame: Frame): TransactionShape {
+    const { onePhase, xid } = decodeXaPrepare(frame);
+    if (!onePhase) this.#tally.prepared(xid);
+    return onePhase ? 'xa-one-phase' : 'xa-prepare';
+  }
+
+  #query(frame: Frame, transaction: OpenTransaction): TransactionShape | null {
+    const query = decodeQuery(frame);
+    this.#context.check(frame, query);
+    const border = borderOf(query.sql);
+    const schema =
+      border === null || this.#visitor.query !== undefined ? decodeText(query.schema) : NO_SCHEMA;
+    const statement = border ?? classifyStatement(query.sql, schema, query);
+    const shape = this.#tracker.query(frame, statement);
+    this.#tally.statement(statement);
+    this.#visitor.query?.({
+      transaction,
+      offset: frame.offset,
+      endOffset: frame.endOffset,
+      schema,
+      sql: query.sql,
+      extent: frame.extent,
+      statement,
+    });
+    return shape;
+  }
+
+  #finish(frame: Frame, transaction: OpenTransaction, shape: TransactionShape): void {
+    const { gtidEvent, startOffset, serverId } = transaction;
+    const bytes = frame.endOffset - startOffset;
+    if (gtidEvent.transactionBytes !== null && gtidEvent.transactionBytes !== bytes) {
+      throw corruptAt(
+        frame,
+        'transaction-length',
+        `the transaction from ${startOffset} ends here after ${bytes} bytes, and its GTID event says ${gtidEvent.transactionBytes}`,
+      );
+    }
+    this.#open = null;
+    const fact = {
+      gtid: gtidEvent.gtid,
+      startOffset,
+      endOffset: frame.endOffset,
+      lastCommitted: gtidEvent.lastCommitted,
+      sequenceNumber: gtidEvent.sequenceNumber,
+      committedAtMicros: gtidEvent.committedAtMicros,
+      serverId,
+      format: gtidEvent.mayHoldStatements ? 'statement' : 'row',
+      shape,
+      events: this.#openEvents,
+    } as const;
+    this.#tally.transaction(fact);
+    this.#visitor.transaction?.(fact);
+  }
+
+  #endProblems(): BinlogProblem[] {
+    const magic = this.#magic.end();
+    if (magic !== null) return [magic];
+    const problems: BinlogProblem[] = [];
+    const cut = this.#framer.end();
+    const place = { file: this.#file, offset: this.#framer.offset, type: null };
+    if (cut !== null) {
+      const what = cut.headerKnown
+        ? `${cut.haveBytes} of its ${cut.frame.sizeBytes} bytes`
+        : `${cut.haveBytes} bytes of an event's header`;
+      const at = {
+        file: this.#file,
+        offset: cut.frame.offset,
+        type: cut.headerKnown ? cut.frame.type : null,
+      };
+      problems.push(problemAt(at, 'cut-inside-event', `the file ends after ${what}`));
+    } else if (this.#format === null) {
+      problems.push(
+        problemAt(place, 'format-description-missing', 'the file ends before FORMAT_DESCRIPTION'),
+      );
+    } else if (this.#previousGtids === null) {
+      problems.push(problemAt(place, 'previous-gtids-missing', 'the file ends before PREVIOUS_GTIDS'));
+    }
+    if (this.#open !== null) {
+      const from = `the file ends inside the transaction that began at ${this.#open.startOffset}`;
+      problems.push(problemAt(place, 'cut-inside-transaction', from));
+    }
+    if (this.#format?.inUse && this.#closedBy !== null) {
+      const reason = `the log ends with ${this.#closedBy.toUpperCase()}, and FORMAT_DESCRIPTION says that it is open`;
+      problems.push(
+        problemAt({ ...place, offset: 4, type: EVENT.FORMAT_DESCRIPTION }, 'in-use-but-closed', reason),
+      );
+    }
+    return problems;
+  }
+}
+
+/** BEGIN and COMMIT as a server writes them, without a look at tokens; they are most of all QUERY events. */
+function borderOf(sql: Uint8Array): Statement | null {
+  if (
+    sql.length === 5 &&
+    sql[0] === 0x42 &&
+    sql[1] === 0x45 &&
+    sql[2] === 0x47 &&
+    sql[3] === 0x49 &&
+    sql[4] === 0x4e
+  )
+    return BEGIN;
+  if (
+    sql.length === 6 &&
+    sql[0] === 0x43 &&
+    sql[1] === 0x4f &&
+    sql[2] === 0x4d &&
+    sql[3] === 0x4d &&
+    sql[4] === 0x49 &&
+    sql[5] === 0x54
+  )
+    return COMMIT;
+  return null;
+}
