@@ -16,6 +16,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/scan.ts')).command,
   },
   {
+    name: 'plan',
+    summary: 'say whether a target can be restored exactly, and how',
+    load: async () => (await import('./commands/plan.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration as pitrail understands it, secrets as references',
     load: async () => (await import('./commands/config-show.ts')).command,
