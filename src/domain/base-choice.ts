@@ -32,7 +32,6 @@ function inTime(entry: CatalogBackup, boundary: Boundary, request: PlanRequest):
 function candidate(
   line: Timeline,
   entry: CatalogBackup,
-  boundary: Boundary,
   prefix: GtidSet,
   logged: GtidSet,
 ): BaseCandidate | null {
@@ -40,7 +39,6 @@ function candidate(
   const foreign = foreignGtids(line, entry, logged);
   if (foreign === null) return null;
   const home = homeOf(line, entry);
-  if (!foreign.isEmpty && (home === null || home.index > boundary.index)) return null;
   return gtids.subtract(foreign).isSubsetOf(prefix) ? { entry, gtids, foreign, home } : null;
 }
 
@@ -72,7 +70,7 @@ export function chooseBase(
   const logged = loggedBefore(line, line.segments.length);
   const usable = newestFirst(line.backups)
     .filter((entry) => inTime(entry, boundary, request))
-    .map((entry) => candidate(line, entry, boundary, prefix, logged))
+    .map((entry) => candidate(line, entry, prefix, logged))
     .filter((found) => found !== null);
   const unskipped = usable.filter(({ gtids }) => gtids.intersect(request.skip).isEmpty);
   const base = unskipped.find((found) => !beginsAmongTemporaryTables(found)) ?? unskipped[0] ?? usable[0];
