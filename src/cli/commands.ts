@@ -11,6 +11,26 @@ export interface CommandEntry {
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'quickstart',
+    summary: 'watch a real server being archived, damaged and brought back, in a scratch folder',
+    load: async () => (await import('./commands/quickstart.ts')).command,
+  },
+  {
+    name: 'check',
+    summary: 'say of every part whether it works: server, privileges, store, key, Temporal, tools',
+    load: async () => (await import('./commands/check.ts')).command,
+  },
+  {
+    name: 'status',
+    summary: 'what is archived, how far behind it is, and what can be restored',
+    load: async () => (await import('./commands/status.ts')).command,
+  },
+  {
+    name: 'backups',
+    summary: 'list the base backups of a cluster',
+    load: async () => (await import('./commands/backups.ts')).command,
+  },
+  {
     name: 'scan',
     summary: 'verify binlog files and tell what is in them',
     load: async () => (await import('./commands/scan.ts')).command,

@@ -1,0 +1,37 @@
+/** What the commands that the quickstart runs print with --json, as far as it reads them. */
+
+export interface BackupDocument {
+  readonly backupId: string;
+  readonly gtidExecuted: string;
+  readonly dataBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface ArchiveDocument {
+  readonly archived: readonly string[];
+  readonly deadLetters: readonly unknown[];
+  readonly backlog: { readonly logs: number };
+}
+
+export interface LocateDocument {
+  readonly statements: readonly {
+    readonly gtid: string;
+    readonly committedAt: string | null;
+    readonly binlog: string;
+    readonly position: number;
+    readonly tables: readonly string[];
+  }[];
+}
+
+export interface RestoreDocument {
+  readonly status: 'restored';
+  readonly gtidExecuted: string;
+  readonly lastApplied: { readonly gtid: string; readonly committedAt: string | null } | null;
+  readonly seconds: {
+    readonly plan: number;
+    readonly fetch: number;
+    readonly replay: number;
+    readonly verify: number;
+  };
+  readonly dataDir: string;
+}
