@@ -3,13 +3,7 @@ import { assertNever } from './errors.ts';
 import { formatGtid, type Gtid } from './gtid.ts';
 import { GtidSet } from './gtid-set.ts';
 import { nearestOfBackup, oldestBackup } from './plan-backups.ts';
-import {
-  endOfArchive,
-  loggedBefore,
-  segmentsWith,
-  type Timeline,
-  type TimelineSegment,
-} from './plan-timeline.ts';
+import { endOfArchive, endTarget, loggedBefore, segmentsWith, type Timeline } from './plan-timeline.ts';
 import type { PlanReason } from './restore-plan.ts';
 import type { RecoveryTarget } from './target.ts';
 import { formatInstant, type Micros } from './time.ts';
@@ -24,11 +18,6 @@ export type Location =
 
 function refused(reason: PlanReason): Location {
   return { kind: 'refused', reason };
-}
-
-/** The end of a segment, as a target. */
-function endOf({ facts }: TimelineSegment): string {
-  return `file:${facts.serverUuid}/${facts.binlog}:${facts.lengthBytes}`;
 }
 
 function locateTime(line: Timeline, atMicros: Micros): Location {
@@ -51,7 +40,7 @@ function nearestToUnknown(line: Timeline, gtid: Gtid): string | null {
   if (!loggedBefore(line, line.segments.length).contains(gtid)) return 'latest';
   const after = line.segments.find(({ facts }) => GtidSet.parse(facts.previousGtids).contains(gtid));
   const before = after === undefined ? undefined : line.segments[after.index - 1];
-  if (before !== undefined) return endOf(before);
+  if (before !== undefined) return endTarget(before);
   const oldest = oldestBackup(line.backups);
   return oldest === null ? null : nearestOfBackup(line, oldest);
 }
@@ -81,7 +70,7 @@ function locateFile(line: Timeline, target: Extract<RecoveryTarget, { kind: 'fil
   }
   if (position > segment.facts.lengthBytes) {
     const nearest = `the end of ${binlog} at ${segment.facts.lengthBytes}`;
-    return refused({ code: 'after-end-of-archive', nearest, nearestTarget: endOf(segment) });
+    return refused({ code: 'after-end-of-archive', nearest, nearestTarget: endTarget(segment) });
   }
   return { kind: 'inside', index: segment.index, cut: { kind: 'position', position } };
 }

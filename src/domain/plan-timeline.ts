@@ -69,6 +69,11 @@ export function segmentAt(line: Timeline, index: number): TimelineSegment {
   });
 }
 
+/** The end of a segment, as a target. */
+export function endTarget({ facts }: TimelineSegment): string {
+  return `file:${facts.serverUuid}/${facts.binlog}:${facts.lengthBytes}`;
+}
+
 /**
  * All GTIDs that the servers had logged before this segment, archived or not: its PREVIOUS_GTIDS
  * and the segments before it. Past the last segment: all up to the end of the archive.

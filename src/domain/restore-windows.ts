@@ -1,7 +1,15 @@
 import { GtidSet } from './gtid-set.ts';
 import { foreignGtids, homeOf, nearestOfBackup, newestFirst } from './plan-backups.ts';
 import type { CatalogBackup, PlanFacts } from './plan-facts.ts';
-import { loggedBefore, type Timeline, type TimelineSegment, timelineOf } from './plan-timeline.ts';
+import {
+  archivedBefore,
+  endTarget,
+  gapBetween,
+  loggedBefore,
+  type Timeline,
+  type TimelineSegment,
+  timelineOf,
+} from './plan-timeline.ts';
 import { formatInstant, type Micros } from './time.ts';
 
 /** From where to where a base backup can be brought, without a gap. Plain JSON. */
@@ -35,55 +43,84 @@ export type RestorableWindow =
 type Restorable = Extract<RestorableWindow, { kind: 'restorable' }>;
 
 interface Reach {
-  readonly gtids: GtidSet;
+  /** The last segment in reach; null where the base alone is. */
   readonly last: TimelineSegment | null;
   readonly latest: Micros | null;
-  readonly transactions: number;
+  readonly gtids: GtidSet;
   readonly endsAt: Restorable['endsAt'];
 }
 
-/** Walks on from a base, segment by segment, until something is missing. */
-function reachFrom(line: Timeline, start: GtidSet, home: TimelineSegment | null): Reach {
-  let reach: Reach = { gtids: start, last: null, latest: null, transactions: 0, endsAt: 'end-of-archive' };
-  for (const segment of line.segments) {
-    const added = segment.gtids.subtract(reach.gtids);
-    const behindBase = home === null ? added.isEmpty : segment.index < home.index;
-    if (behindBase) continue;
-    if (!GtidSet.parse(segment.facts.previousGtids).isSubsetOf(reach.gtids))
-      return { ...reach, endsAt: 'gap' };
-    if (segment.facts.anonymousTransactions > 0) return { ...reach, endsAt: 'anonymous-transactions' };
-    const { maxCommit } = segment;
-    const later = !added.isEmpty && maxCommit !== null && (reach.latest === null || maxCommit > reach.latest);
-    reach = {
-      gtids: reach.gtids.union(added),
-      last: segment,
-      latest: later ? maxCommit : reach.latest,
-      transactions: reach.transactions + Number(added.count()),
-      endsAt: 'end-of-archive',
-    };
-  }
-  return reach;
+/** A timeline with what all its windows need, computed once. */
+interface Ground {
+  readonly line: Timeline;
+  readonly logged: GtidSet;
+  /** For each segment: whether nothing is missing between it and the one before. */
+  readonly follows: readonly boolean[];
+  /** All GTIDs archived up to a segment, by its place; windows mostly end at the same one. */
+  readonly archivedTo: Map<number, GtidSet>;
 }
 
-function windowOf(line: Timeline, entry: CatalogBackup): RestorableWindow {
+/** A base holds all archived before it, so this and the base are all that is in reach. */
+function archivedTo({ line, archivedTo: known }: Ground, last: TimelineSegment | null): GtidSet {
+  if (last === null) return GtidSet.EMPTY;
+  const set = known.get(last.index) ?? archivedBefore(line, last.index + 1);
+  known.set(last.index, set);
+  return set;
+}
+
+function groundOf(line: Timeline): Ground {
+  const follows = line.segments.map((segment, index) => {
+    const earlier = line.segments[index - 1];
+    return earlier !== undefined && gapBetween(earlier, segment).isEmpty;
+  });
+  return { line, logged: loggedBefore(line, line.segments.length), follows, archivedTo: new Map() };
+}
+
+/** Where replay from a base begins: the segment it lies in, or the first with something it lacks. */
+function firstBehind({ line }: Ground, start: GtidSet, home: TimelineSegment | null): number {
+  if (home !== null) return home.index;
+  const index = line.segments.findIndex(({ gtids }) => !gtids.isSubsetOf(start));
+  return index < 0 ? line.segments.length : index;
+}
+
+/** Walks on from a base, segment by segment, until something is missing. */
+function reachFrom(ground: Ground, start: GtidSet, home: TimelineSegment | null): Reach {
+  const first = firstBehind(ground, start, home);
+  let last: TimelineSegment | null = null;
+  let latest: Micros | null = null;
+  let endsAt: Restorable['endsAt'] = 'end-of-archive';
+  for (const segment of ground.line.segments.slice(first)) {
+    const { facts, gtids, maxCommit, index } = segment;
+    const whole =
+      index === first ? GtidSet.parse(facts.previousGtids).isSubsetOf(start) : ground.follows[index];
+    if (!whole) endsAt = 'gap';
+    else if (facts.anonymousTransactions > 0) endsAt = 'anonymous-transactions';
+    if (endsAt !== 'end-of-archive') break;
+    last = segment;
+    const adds = index > first ? facts.transactions > 0 : !gtids.isSubsetOf(start);
+    if (adds && maxCommit !== null && (latest === null || maxCommit > latest)) latest = maxCommit;
+  }
+  return { last, latest, gtids: start.union(archivedTo(ground, last)), endsAt };
+}
+
+function windowOf(ground: Ground, entry: CatalogBackup): RestorableWindow {
+  const { line, logged } = ground;
   const { backupId, finishedAt } = entry.backup;
   const common = { timeline: line.timeline, backupId, backupFinishedAt: finishedAt };
-  const gtids = GtidSet.parse(entry.backup.coordinates.gtidExecuted);
-  const logged = loggedBefore(line, line.segments.length);
+  const start = GtidSet.parse(entry.backup.coordinates.gtidExecuted);
   if (foreignGtids(line, entry, logged) === null) {
-    return { kind: 'waiting-for-archive', ...common, missingGtids: gtids.subtract(logged).toString() };
+    return { kind: 'waiting-for-archive', ...common, missingGtids: start.subtract(logged).toString() };
   }
-  const { last, latest, ...reach } = reachFrom(line, gtids, homeOf(line, entry));
+  const { last, latest, gtids, endsAt } = reachFrom(ground, start, homeOf(line, entry));
   return {
     kind: 'restorable',
     ...common,
     fromTarget: nearestOfBackup(line, entry),
-    toTarget:
-      last === null ? null : `file:${last.facts.serverUuid}/${last.facts.binlog}:${last.facts.lengthBytes}`,
+    toTarget: last === null ? null : endTarget(last),
     toTime: latest === null ? null : formatInstant(latest),
-    toGtids: reach.gtids.toString(),
-    transactions: reach.transactions,
-    endsAt: reach.endsAt,
+    toGtids: gtids.toString(),
+    transactions: Number(gtids.subtract(start).count()),
+    endsAt,
   };
 }
 
@@ -92,10 +129,10 @@ export function restorableWindows(facts: PlanFacts): RestorableWindow[] {
   const timelines = [...new Set(facts.segments.map(({ timeline }) => timeline))].sort((a, b) => a - b);
   return timelines.flatMap((number) => {
     const line = timelineOf(facts, number);
-    return line === null
-      ? []
-      : newestFirst(line.backups)
-          .reverse()
-          .map((entry) => windowOf(line, entry));
+    if (line === null) return [];
+    const ground = groundOf(line);
+    return newestFirst(line.backups)
+      .reverse()
+      .map((entry) => windowOf(ground, entry));
   });
 }
