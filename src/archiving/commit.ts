@@ -1,0 +1,152 @@
+import type { AppendBy, Catalog, Judgement } from '../catalog/catalog.ts';
+import type { CatalogState } from '../catalog/fold.ts';
+import type { LogPlace } from '../domain/archive-line.ts';
+import type { CatalogBody } from '../domain/catalog-entry.ts';
+import { AppError, assertNever } from '../domain/errors.ts';
+import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
+import { judgeSegment } from '../domain/segment-judgement.ts';
+import { faultPoint } from '../process/fault.ts';
+import { newestLine, nextTimeline } from './line.ts';
+import { segmentRefused } from './refusals.ts';
+
+/** How often a commit starts over because another writer changed the catalog under it. */
+const MAX_ATTEMPTS = 20;
+
+/** Writes entries in the name of this process. */
+export type Signature = (state: CatalogState) => AppendBy;
+
+/**
+ * Names a segment in a store's catalog: that is when it counts as archived there. The segment is
+ * judged against the catalog as it is now; where it starts a timeline, that is written first. Can
+ * be run again: what stands is left. A crash between the two entries leaves a timeline without
+ * segments, on which the next try goes on.
+ *
+ * @returns the timeline on which the segment lies
+ * @throws refused, corrupt or conflict where the segment cannot follow what is archived
+ */
+export async function commitSegment(
+  catalog: Catalog,
+  segment: SegmentFacts,
+  object: StoredObject,
+  sign: Signature,
+): Promise<number> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const state = await catalog.read();
+    const step = nextStep(state, segment, object);
+    if (step.kind === 'done') return step.timeline;
+    await catalog.append(step.body, sign(state), (now) => stillValid(now, segment, object, step.body));
+    if (step.body.kind === 'segment-archived') faultPoint('archive.committed');
+  }
+  throw new AppError({
+    code: 'CommitContended',
+    kind: 'unavailable',
+    message: `${segment.binlog} was not committed: other writers changed the catalog of ${catalog.store.location} ${MAX_ATTEMPTS} times meanwhile.`,
+    hint: 'Check that only one worker archives this source.',
+  });
+}
+
+type Step =
+  | { readonly kind: 'done'; readonly timeline: number }
+  | {
+      readonly kind: 'append';
+      readonly body: Extract<CatalogBody, { kind: 'segment-archived' | 'timeline-started' }>;
+    };
+
+/** What the catalog lacks of this segment. */
+function nextStep(state: CatalogState, segment: SegmentFacts, object: StoredObject): Step {
+  const judgement = judgeSegment(newestLine(state, segment.serverUuid), segment);
+  switch (judgement.kind) {
+    case 'already-archived':
+      return { kind: 'done', timeline: judgement.timeline };
+    case 'anonymous':
+      return stepAt(judgement.place, state, segment, object);
+    case 'other-content':
+      throw segmentRefused(segment, {
+        code: 'SegmentConflict',
+        kind: 'conflict',
+        message: judgement.detail,
+        hint: 'Compare the archived object with the file on the server; accept the gap to leave the file out.',
+      });
+    case 'contradiction':
+      throw segmentRefused(segment, {
+        code: 'SegmentContradiction',
+        kind: 'corrupt',
+        message: judgement.detail,
+        hint: 'Compare the file with the server; accept the gap to leave it out.',
+      });
+    default:
+      return stepAt(judgement, state, segment, object);
+  }
+}
+
+function stepAt(place: LogPlace, state: CatalogState, segment: SegmentFacts, object: StoredObject): Step {
+  switch (place.kind) {
+    case 'continues':
+      return {
+        kind: 'append',
+        body: { kind: 'segment-archived', timeline: place.timeline, segment, object },
+      };
+    case 'starts-timeline':
+      return startTimeline(place, state, segment, object);
+    case 'gap':
+      throw segmentRefused(segment, {
+        code: 'ArchiveGap',
+        kind: 'refused',
+        message: place.detail,
+        hint: 'Accept the gap (pitrail archive --accept-gap) and take a base backup.',
+        facts: { missingGtids: place.missingGtids, timeline: place.timeline },
+      });
+    case 'late':
+      throw segmentRefused(segment, {
+        code: 'SegmentLate',
+        kind: 'refused',
+        message: place.detail,
+        hint: 'Its gap was accepted before; remove it from the staging folder.',
+      });
+    default:
+      return assertNever(place);
+  }
+}
+
+function startTimeline(
+  place: Extract<LogPlace, { kind: 'starts-timeline' }>,
+  state: CatalogState,
+  segment: SegmentFacts,
+  object: StoredObject,
+): Step {
+  const { serverUuid } = segment;
+  const begun = state
+    .timelines()
+    .filter((started) => started.serverUuid === serverUuid)
+    .at(-1)?.timeline;
+  // A crash after the timeline's entry left it empty; it is ours, for one source has one archiver.
+  if (begun !== undefined && state.segments(begun).length === 0) {
+    return { kind: 'append', body: { kind: 'segment-archived', timeline: begun, segment, object } };
+  }
+  const timeline = nextTimeline(state);
+  const newest = timeline - 1;
+  return {
+    kind: 'append',
+    body: {
+      kind: 'timeline-started',
+      timeline,
+      parent: place.after ?? (newest === 0 ? null : newest),
+      serverUuid,
+      reason: place.reason,
+      detail: place.detail,
+    },
+  };
+}
+
+/** Asked again when another writer came first: the very same step must still be the next one. */
+function stillValid(
+  state: CatalogState,
+  segment: SegmentFacts,
+  object: StoredObject,
+  body: Extract<Step, { kind: 'append' }>['body'],
+): Judgement {
+  const step = nextStep(state, segment, object);
+  const same = step.kind === 'append' && step.body.kind === body.kind && step.body.timeline === body.timeline;
+  // `stands` ends the append without writing; the loop then looks at the catalog anew.
+  return same ? { decision: 'append' } : { decision: 'stands', sequence: state.head.sequence };
+}

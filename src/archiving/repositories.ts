@@ -1,0 +1,93 @@
+import { hostname } from 'node:os';
+import { type Catalog, openCatalog } from '../catalog/catalog.ts';
+import { loadSigningKey, loadTrustedKey } from '../catalog/keys.ts';
+import type { ClusterConfig, EncryptionConfig } from '../config/types.ts';
+import { AppError } from '../domain/errors.ts';
+import type { RepositoryId } from '../domain/identity.ts';
+import { formatInstant, type Micros } from '../domain/time.ts';
+import { type EnvelopeKey, loadKeyFile, noEncryption } from '../envelope/keys.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { openStore } from '../storage/open-store.ts';
+import type { Signature } from './commit.ts';
+
+/** One store of a cluster with its catalog. */
+export interface Repository {
+  readonly store: ObjectStore;
+  readonly catalog: Catalog;
+}
+
+/** All stores of a cluster in the order of the configuration, and the key that seals for them. */
+export interface Repositories {
+  readonly all: readonly Repository[];
+  readonly key: EnvelopeKey;
+  /** Closes sockets. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens every store of a cluster, with key and signing keys. Nothing is read from the stores yet.
+ * @throws config, refused where a key is absent or exposed
+ */
+export async function openRepositories(cluster: ClusterConfig): Promise<Repositories> {
+  const key = await loadKey(cluster.encryption);
+  const { keyFile, publicKeyFile } = cluster.signing;
+  const options = {
+    cluster: cluster.name,
+    ...(keyFile === null ? {} : { signingKey: await loadSigningKey(keyFile) }),
+    ...(publicKeyFile === null ? {} : { trustedKey: await loadTrustedKey(publicKeyFile) }),
+  };
+  const stores = await Promise.all(cluster.stores.map((store) => openStore(store)));
+  const all = stores.map((store) => ({ store, catalog: openCatalog(store, options) }));
+  return {
+    all,
+    key,
+    async close() {
+      await Promise.all(all.map(({ store }) => store.close()));
+    },
+  };
+}
+
+/** The repository in a store. @throws config where the configuration names no such store */
+export function repositoryIn(repositories: Repositories, storeId: string): Repository {
+  const found = repositories.all.find(({ store }) => store.id === storeId);
+  if (found !== undefined) return found;
+  throw new AppError({
+    code: 'UnknownStore',
+    kind: 'config',
+    message: `No store ${JSON.stringify(storeId)} is configured any more, so nothing can be stored there.`,
+    facts: { store: storeId },
+  });
+}
+
+/** The id that all stores of a cluster share. @throws refused where they hold different repositories */
+export async function sharedRepositoryId(repositories: Repositories): Promise<RepositoryId> {
+  const states = await Promise.all(repositories.all.map(({ catalog }) => catalog.read()));
+  const ids = [...new Set(states.map(({ repositoryId }) => repositoryId))];
+  const [id] = ids;
+  if (id !== undefined && ids.length === 1) return id;
+  throw new AppError({
+    code: 'RepositoriesDiffer',
+    kind: 'conflict',
+    message: `The stores of one cluster hold ${ids.length} different repositories (${ids.join(', ')}), so the same bytes cannot be stored in all of them.`,
+    hint: 'Give the newer store an empty prefix, then run: pitrail apply',
+    facts: { repositoryIds: ids },
+  });
+}
+
+/** Signs entries as this process, in the epoch that the catalog has. */
+export function signAs(role: string, now: () => Micros): Signature {
+  return (state) => ({
+    writer: `${hostname()}/${process.pid}/${role}`,
+    epoch: state.epoch,
+    at: formatInstant(now()),
+  });
+}
+
+/** The present time. */
+export function wallClock(): Micros {
+  return (BigInt(Date.now()) * 1000n) as Micros;
+}
+
+async function loadKey(encryption: EncryptionConfig): Promise<EnvelopeKey> {
+  return encryption.kind === 'none' ? noEncryption() : loadKeyFile(encryption.keyFile);
+}

@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { pickCluster, pickSource } from '../config/pick.ts';
+import { readSecret } from '../config/secret.ts';
+import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint } from '../config/types.ts';
+import { connectMysql, type MysqlEndpoint, type MysqlSession } from '../mysql/session.ts';
+import { openRepositories, type Repositories } from './repositories.ts';
+import { PeekCache } from './source-logs.ts';
+
+/** One source with everything that archiving it needs. */
+export interface ArchiveSourceContext {
+  readonly cluster: ClusterConfig;
+  readonly source: SourceConfig;
+  readonly repositories: Repositories;
+  readonly cache: PeekCache;
+  /** Connects, hands the session over, and closes it. @throws unavailable, refused, config */
+  withSession<T>(use: (session: MysqlSession) => Promise<T>): Promise<T>;
+}
+
+/** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
+export class ArchiveResources {
+  readonly config: PitrailConfig;
+  readonly #repositories = new Map<string, Promise<Repositories>>();
+  readonly #caches = new Map<string, PeekCache>();
+
+  constructor(config: PitrailConfig) {
+    this.config = config;
+  }
+
+  /** Opens a source that the configuration names. @throws usage, config, refused */
+  async source(clusterName: string, sourceId: string): Promise<ArchiveSourceContext> {
+    const cluster = pickCluster(this.config, clusterName);
+    const source = pickSource(this.config, cluster, sourceId);
+    return {
+      cluster,
+      source,
+      repositories: await this.repositories(clusterName),
+      cache: this.#cacheOf(`${clusterName}/${sourceId}`),
+      withSession: (use) => withSession(source, use),
+    };
+  }
+
+  /** The stores of a cluster, opened at the first call; one that failed to open is tried again. */
+  repositories(clusterName: string): Promise<Repositories> {
+    const known = this.#repositories.get(clusterName);
+    if (known !== undefined) return known;
+    const opening = openRepositories(pickCluster(this.config, clusterName));
+    this.#repositories.set(clusterName, opening);
+    opening.catch(() => this.#repositories.delete(clusterName));
+    return opening;
+  }
+
+  /** Closes every store. */
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#repositories.values());
+    for (const result of opened) if (result.status === 'fulfilled') await result.value.close();
+  }
+
+  #cacheOf(name: string): PeekCache {
+    const known = this.#caches.get(name) ?? new PeekCache();
+    this.#caches.set(name, known);
+    return known;
+  }
+}
+
+async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {
+  const password = await readSecret(source.password);
+  const session = await connectMysql(await endpointOf(source.endpoint), source.user, password.reveal());
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+async function endpointOf(endpoint: SourceEndpoint): Promise<MysqlEndpoint> {
+  if (endpoint.kind === 'socket') return { socket: endpoint.socket };
+  const { host, port, tls } = endpoint;
+  return { host, port, tls: typeof tls === 'string' ? tls : { caPem: await readFile(tls.ca, 'utf8') } };
+}

@@ -1,0 +1,63 @@
+import type { CatalogState } from '../catalog/fold.ts';
+import { type ArchiveDecision, planArchive } from '../domain/archive-plan.ts';
+import type { ServerUuid } from '../domain/identity.ts';
+import { acceptedGaps, newestLine } from './line.ts';
+import type { SourceLog } from './source-logs.ts';
+
+/** What decides a round for one server and one store. */
+export interface RoundFacts {
+  readonly serverUuid: ServerUuid;
+  readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
+  /** Closed logs only, oldest first: what lies staged, then what the server lists. */
+  readonly closed: readonly SourceLog[];
+  /** Logs of these names wait for an operator, or were given up. */
+  readonly setAside: readonly string[];
+}
+
+/** The planner takes the last listed log for the open one; a plan over closed logs needs one behind them. */
+const OPEN_LOG = { name: 'open.999999', sizeBytes: 0, encrypted: false, head: null } as const;
+
+/** Decides for each closed log what one store lacks of it. Pure. */
+export function planFor(state: CatalogState, facts: RoundFacts): readonly ArchiveDecision[] {
+  const { serverUuid, gtidMode, setAside } = facts;
+  const line = newestLine(state, serverUuid);
+  const plan = planArchive({
+    serverUuid,
+    gtidMode,
+    mode: 'host',
+    listed: [...facts.closed.map(toListed), OPEN_LOG],
+    archived: state.segmentsOf(serverUuid).map(({ segment, timeline }) => ({ ...segment, timeline })),
+    timelines: state.timelines(),
+    acceptedGaps: line === null ? '' : acceptedGaps(state, line.timeline).toString(),
+    setAside,
+  });
+  return plan.decisions;
+}
+
+/** How much a decision weighs where stores differ: the log is dealt with as the one that lacks most says. */
+const WEIGHT: Readonly<Record<ArchiveDecision['kind'], number>> = {
+  'already-archived': 0,
+  archive: 1,
+  'start-timeline': 1,
+  waits: 2,
+  'read-head': 3,
+  gap: 4,
+  refused: 5,
+};
+
+/** Joins the plans of all stores: a log is archived only where every store has it. Pure. */
+export function joinPlans(plans: readonly (readonly ArchiveDecision[])[]): readonly ArchiveDecision[] {
+  const [first = [], ...others] = plans;
+  return first.map((decision, index) =>
+    others.reduce((heaviest, plan) => {
+      const other = plan[index] ?? heaviest;
+      return WEIGHT[other.kind] > WEIGHT[heaviest.kind] ? other : heaviest;
+    }, decision),
+  );
+}
+
+function toListed(log: SourceLog) {
+  const { name, sizeBytes, encrypted, peek } = log;
+  const head = peek === null ? null : { createdAt: peek.createdAt, previousGtids: peek.previousGtids };
+  return { name, sizeBytes, encrypted, head };
+}

@@ -1,0 +1,143 @@
+import { createReadStream } from 'node:fs';
+import { AppError } from '../domain/errors.ts';
+import type { RepositoryId } from '../domain/identity.ts';
+import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
+import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
+import type { EnvelopeKey } from '../envelope/keys.ts';
+import { faultPoint } from '../process/fault.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { verifyStored } from '../storage/read-back.ts';
+import { requireFacts, type SealedSegment } from './facts-file.ts';
+import { segmentRefused } from './refusals.ts';
+import { segmentContext } from './seal-context.ts';
+import { type LogRef, removeIfThere, stagedFiles } from './staging.ts';
+
+const CHUNK_BYTES = 1024 * 1024;
+/** Longer GTID sets would not fit beside the rest into 2 KiB of object metadata; then their digest stands there. */
+const MAX_METADATA_GTIDS = 1024;
+
+export interface UploadOptions {
+  readonly stagingDir: string;
+  readonly log: LogRef;
+  readonly store: ObjectStore;
+  readonly repositoryId: RepositoryId;
+  readonly key: EnvelopeKey;
+  readonly signal: AbortSignal;
+  /** Called with the bytes that the store has acknowledged. */
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Puts a sealed log into one store and reads it back whole: decrypted, decompressed, compared. An
+ * object that stands there already is taken where it holds the same binlog, though its ciphertext
+ * may be another (the sealed file was lost in a crash and made anew).
+ * A crash leaves nothing under the key, or the whole object, which the next try finds.
+ *
+ * @returns the object as it lies in this store
+ * @throws conflict where another content stands under the key; unavailable; refused `StoreDenied`;
+ *   corrupt where the store gives back other bytes
+ */
+export async function uploadSegment(options: UploadOptions): Promise<StoredObject> {
+  const { store, signal } = options;
+  const files = stagedFiles(options.stagingDir, options.log);
+  const sealed = await requireFacts(files.facts);
+  const outcome = await store.create(sealed.object.key, spool(files.sealed, sealed, options), {
+    lengthBytes: sealed.object.lengthBytes,
+    metadata: metadataOf(sealed.segment),
+    signal,
+    onProgress: options.onProgress,
+  });
+  faultPoint('archive.uploaded');
+  const object = outcome.status === 'created' ? sealed.object : await adopt(sealed, options);
+  await readBack(sealed, object, options);
+  faultPoint('archive.read-back');
+  return object;
+}
+
+/**
+ * The sealed file, on its way to a store. Its last chunk leaves only after the digest of the whole
+ * was compared: a file that the disk altered makes no object.
+ */
+async function* spool(
+  path: string,
+  sealed: SealedSegment,
+  options: UploadOptions,
+): AsyncGenerator<Uint8Array> {
+  const digest = new RunningSha256();
+  let held: Uint8Array | undefined;
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES, signal: options.signal })) {
+    if (held !== undefined) yield held;
+    held = chunk as Uint8Array;
+    digest.update(held);
+    faultPoint('archive.mid-upload');
+  }
+  const sent = digest.finish();
+  if (sent !== sealed.object.sha256) throw await spoolAltered(options, sealed, sent);
+  if (held !== undefined) yield held;
+}
+
+/** Forgets the sealed file, so that the next try makes it anew from the log. */
+async function spoolAltered(options: UploadOptions, sealed: SealedSegment, sent: string): Promise<AppError> {
+  const { log } = options;
+  const files = stagedFiles(options.stagingDir, log);
+  await removeIfThere(files.facts);
+  return new AppError({
+    code: 'SpoolAltered',
+    kind: 'unavailable',
+    message: `The sealed file of ${log.binlog} is not what was written (SHA-256 ${sent}, not ${sealed.object.sha256}): it was not stored, and is made again.`,
+    hint: 'Check the disk of the staging folder if this comes back.',
+    facts: { binlog: log.binlog, path: files.sealed },
+  });
+}
+
+/** Takes the object that stands under the key; the read-back after it proves what is inside. */
+async function adopt(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
+  const sha256 = new RunningSha256();
+  const crc32 = new RunningCrc32();
+  for await (const chunk of options.store.read(sealed.object.key, { signal: options.signal })) {
+    sha256.update(chunk);
+    crc32.update(chunk);
+  }
+  return {
+    ...sealed.object,
+    lengthBytes: sha256.lengthBytes,
+    sha256: sha256.finish(),
+    crc32: crc32.finish(),
+  };
+}
+
+async function readBack(sealed: SealedSegment, object: StoredObject, options: UploadOptions): Promise<void> {
+  const { store, log, key, repositoryId } = options;
+  const { sha256, lengthBytes } = sealed.segment;
+  try {
+    await verifyStored(store, object, key, segmentContext(log, repositoryId), {
+      plaintextSha256: sha256,
+      lengthBytes,
+    });
+  } catch (error) {
+    const ours = object.sha256 === sealed.object.sha256;
+    if (ours || !(error instanceof AppError) || error.kind === 'unavailable') throw error;
+    throw segmentRefused(log, {
+      code: 'ObjectConflict',
+      kind: 'conflict',
+      message: `${store.location} holds another object under ${object.key}, so ${log.binlog} was not stored there: ${error.message}`,
+      hint: 'Find out who wrote it. Nothing was overwritten; retry when the key is free or another prefix is set.',
+      facts: { key: object.key, store: store.id },
+    });
+  }
+}
+
+function metadataOf(segment: SegmentFacts): Record<string, string> {
+  const gtids = segment.gtids.replaceAll('\n', '');
+  const digest = new RunningSha256();
+  digest.update(Buffer.from(gtids));
+  return {
+    server_uuid: segment.serverUuid,
+    binlog: segment.binlog,
+    ...(gtids.length <= MAX_METADATA_GTIDS ? { gtid_set: gtids } : { gtid_set_sha256: digest.finish() }),
+    ...(segment.firstCommit === null ? {} : { first_commit: segment.firstCommit }),
+    ...(segment.lastCommit === null ? {} : { last_commit: segment.lastCommit }),
+    compression: 'zstd',
+    plaintext_sha256: segment.sha256,
+  };
+}

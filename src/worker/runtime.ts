@@ -1,0 +1,28 @@
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
+import type { Logger, LogLevel } from '../telemetry/logger.ts';
+
+/** Levels of Temporal's SDK as the process log has them. */
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  TRACE: 'debug',
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARN: 'warn',
+  ERROR: 'error',
+};
+
+/**
+ * Sends what the SDK and its native core log into the log of this process. To be called once,
+ * before any worker or native connection; signals stay with the command line.
+ */
+export function installRuntime(logger: Logger): void {
+  const sdk = new DefaultLogger('INFO', ({ level, message, meta }) => {
+    logger[LEVELS[level] ?? 'info']({ temporal: meta ?? {} }, message);
+  });
+  Runtime.install({
+    logger: sdk,
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} },
+    },
+  });
+}

@@ -1,0 +1,53 @@
+import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type {
+  ArchiveControlActivities,
+  ArchiveHostActivities,
+  ArchiveStoreActivities,
+} from '../activities/archive.ts';
+import { controlQueue, hostQueue, regionOf, storeQueue } from './queues.ts';
+
+/** A round that fails is tried again by the next one, so an activity gives up after some minutes. */
+const RETRY = {
+  initialInterval: '1 second',
+  backoffCoefficient: 2,
+  maximumInterval: '30 seconds',
+  maximumAttempts: 7,
+} as const;
+
+/** Work of seconds. A worker that died is noticed by its missing heartbeat. */
+const SHORT = {
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '12 seconds',
+  // Nobody polls the queue: the worker of that host is gone.
+  scheduleToStartTimeout: '90 seconds',
+  retry: RETRY,
+} as const;
+
+/** Work that takes as long as a log is large; may wait in the queue behind others. */
+const LONG = { startToCloseTimeout: '24 hours', heartbeatTimeout: '12 seconds', retry: RETRY } as const;
+
+/** Activities that read pitrail.yaml. */
+export function controlActivities(): ArchiveControlActivities {
+  return proxyActivities<ArchiveControlActivities>({ ...SHORT, taskQueue: controlQueue(region()) });
+}
+
+/** Activities on the catalogs. */
+export function storeActivities(): ArchiveStoreActivities {
+  return proxyActivities<ArchiveStoreActivities>({ ...SHORT, taskQueue: storeQueue(region()) });
+}
+
+/** Short activities on the host of a source. */
+export function hostActivities(host: string): ArchiveHostActivities {
+  return proxyActivities<ArchiveHostActivities>({ ...SHORT, taskQueue: hostQueue(host) });
+}
+
+/** Transfers on the host of a source. */
+export function transferActivities(
+  host: string,
+): Pick<ArchiveHostActivities, 'stageBinlogs' | 'sealSegment' | 'uploadSegment' | 'commitSegment'> {
+  return proxyActivities<ArchiveHostActivities>({ ...LONG, taskQueue: hostQueue(host) });
+}
+
+function region(): string {
+  return regionOf(workflowInfo().taskQueue);
+}

@@ -1,0 +1,102 @@
+import type { LetterRef, LogProblem } from '../src/archiving/discovery.ts';
+import type { LogRef } from '../src/archiving/staging.ts';
+import type { AppError } from '../src/domain/errors.ts';
+import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
+import { hostActivities, storeActivities } from './archive-activities.ts';
+import type { ArchiveEntity } from './archive-entity.ts';
+import type { DeadLetter, Decision } from './contracts.ts';
+import { nowText } from './now.ts';
+
+/** Logs that were given up are remembered until long after the server has purged them. */
+const MAX_GIVEN_UP = 200;
+
+/** Logs that the planner leaves alone: dead letters of a transfer, and what was given up. */
+export function setAsideOf(entity: ArchiveEntity): readonly LetterRef[] {
+  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer');
+  return [...waiting, ...entity.givenUp].map(refOf);
+}
+
+/** Carries out what operators decided since the last round. A decision that fails is tried again. */
+export async function carryOutDecisions(entity: ArchiveEntity, host: string): Promise<void> {
+  for (const decision of entity.decisions) {
+    for (const letter of entity.deadLetters.filter(({ binlog }) => binlog === decision.binlog)) {
+      await carryOut(entity, host, letter, decision);
+      entity.deadLetters = entity.deadLetters.filter((other) => other !== letter);
+    }
+    entity.decisions = entity.decisions.filter((other) => other !== decision);
+  }
+}
+
+async function carryOut(
+  entity: ArchiveEntity,
+  host: string,
+  letter: DeadLetter,
+  { kind, reason }: Decision,
+): Promise<void> {
+  if (kind === 'retry') return;
+  await hostActivities(host).acceptGap({ ...entity.input, letter: refOf(letter), reason });
+  // The log behind a gap is archived after all; any other log is given up for good.
+  if (letter.code !== 'ArchiveGap') {
+    entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
+  }
+}
+
+/** Replaces what the last look reported by what this one reports; a letter keeps the time of its first day. */
+export async function noteProblems(entity: ArchiveEntity, problems: readonly LogProblem[]): Promise<void> {
+  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer');
+  const known = entity.deadLetters.filter(({ foundBy }) => foundBy === 'plan');
+  const letters: DeadLetter[] = [];
+  for (const problem of problems) {
+    const before = known.find((letter) => sameLog(letter, problem) && letter.message === problem.message);
+    const letter = before ?? { ...problem, foundBy: 'plan' as const, at: nowText() };
+    if (before === undefined) await writeDown(entity, letter);
+    letters.push(letter);
+  }
+  entity.deadLetters = [...waiting, ...letters];
+}
+
+/** Puts a log that was refused on the list, and writes the refusal into every catalog. */
+export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: AppError): Promise<void> {
+  const { serverUuid, binlog, createdAt, lengthBytes } = log;
+  const { code, message, hint = '' } = refusal;
+  const letter: DeadLetter = {
+    serverUuid,
+    binlog,
+    createdAt,
+    lengthBytes,
+    code,
+    message,
+    hint,
+    foundBy: 'transfer',
+    at: nowText(),
+  };
+  // The list comes first: a store that is down must not make the log be tried again and again.
+  entity.deadLetters = [...entity.deadLetters, letter];
+  await writeDown(entity, letter);
+}
+
+async function writeDown(entity: ArchiveEntity, letter: DeadLetter): Promise<void> {
+  if (!isBinlogName(letter.binlog)) return;
+  await storeActivities().recordRefusal({
+    cluster: entity.input.cluster,
+    refusal: {
+      serverUuid: parseServerUuid(letter.serverUuid),
+      binlog: letter.binlog,
+      reason: letter.code,
+      detail: letter.message,
+    },
+  });
+}
+
+function refOf({ serverUuid, binlog, createdAt, lengthBytes }: LetterRef): LetterRef {
+  return { serverUuid, binlog, createdAt, lengthBytes };
+}
+
+function sameLog(a: LetterRef, b: LetterRef): boolean {
+  return (
+    a.serverUuid === b.serverUuid &&
+    a.binlog === b.binlog &&
+    a.createdAt === b.createdAt &&
+    a.lengthBytes === b.lengthBytes
+  );
+}

@@ -1,0 +1,145 @@
+import type { AppError } from '../src/domain/errors.ts';
+import type {
+  ArchiveCarry,
+  ArchivedThrough,
+  ArchiveNowResult,
+  ArchiveSourceInput,
+  ArchiveStatus,
+  DeadLetter,
+  Decision,
+  GivenUp,
+  RoundFailure,
+  StoreHead,
+} from './contracts.ts';
+
+/** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
+export interface Ticket {
+  /** The first round that may answer: one that looked at the server after the call. */
+  readonly fromRound: number;
+  readonly archived: string[];
+  /** Logs found by the first round and not dealt with yet; null until that round has looked. */
+  remaining: number | null;
+  state:
+    | { readonly kind: 'waiting' }
+    | { readonly kind: 'done' }
+    | { readonly kind: 'failed'; readonly error: unknown };
+}
+
+/** Everything that `archiveSource` remembers. Changed by rounds and signals, only inside the workflow. */
+export interface ArchiveEntity {
+  readonly input: ArchiveSourceInput;
+  mode: 'running' | 'paused';
+  phase: ArchiveStatus['phase'];
+  round: number;
+  archivedThrough: ArchivedThrough | null;
+  deadLetters: readonly DeadLetter[];
+  givenUp: readonly GivenUp[];
+  heads: readonly StoreHead[];
+  segmentsArchived: number;
+  lastSuccessAt: string | null;
+  lastFailure: RoundFailure | null;
+  rotationFailure: RoundFailure | null;
+  /** Milliseconds since 1970: no rotation by time is tried before. */
+  rotationNotBefore: number;
+  backlog: ArchiveStatus['backlog'];
+  lastRefusedSignal: string | null;
+  /** Someone wants the next round now. */
+  wake: boolean;
+  rotateAsked: boolean;
+  decisions: readonly Decision[];
+  tickets: readonly Ticket[];
+}
+
+const FRESH: ArchiveCarry = {
+  mode: 'running',
+  archivedThrough: null,
+  deadLetters: [],
+  givenUp: [],
+  decisions: [],
+  heads: [],
+  segmentsArchived: 0,
+  lastSuccessAt: null,
+  lastFailure: null,
+  rotationFailure: null,
+};
+
+/** The entity as it begins: fresh, or as the run before left it. */
+export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | undefined): ArchiveEntity {
+  return {
+    input,
+    ...(carried ?? FRESH),
+    phase: 'starting',
+    round: 0,
+    rotationNotBefore: 0,
+    backlog: { logs: 0, bytes: 0 },
+    lastRefusedSignal: null,
+    wake: false,
+    rotateAsked: false,
+    tickets: [],
+  };
+}
+
+/** What the next run must know. Asked between rounds, when no ticket is open. */
+export function carryOf(entity: ArchiveEntity): ArchiveCarry {
+  const { mode, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
+  const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure } = entity;
+  return {
+    mode,
+    archivedThrough,
+    deadLetters,
+    givenUp,
+    decisions,
+    heads,
+    segmentsArchived,
+    lastSuccessAt,
+    lastFailure,
+    rotationFailure,
+  };
+}
+
+/** Answer of the query `status`. */
+export function statusOf(entity: ArchiveEntity): ArchiveStatus {
+  const { input, phase, backlog, lastRefusedSignal } = entity;
+  return { ...input, ...carryOf(entity), phase, backlog, lastRefusedSignal };
+}
+
+/** True where something waits for the next round that the next run would not know of. */
+export function hasOpenRequests(entity: ArchiveEntity): boolean {
+  return entity.wake || entity.rotateAsked || entity.tickets.length > 0;
+}
+
+/** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */
+export function openTicket(entity: ArchiveEntity): Ticket {
+  const ticket: Ticket = {
+    fromRound: entity.round + 1,
+    archived: [],
+    remaining: null,
+    state: { kind: 'waiting' },
+  };
+  entity.tickets = [...entity.tickets, ticket];
+  entity.wake = true;
+  return ticket;
+}
+
+/** Tickets that the present round works for. */
+export function ticketsOfRound(entity: ArchiveEntity): readonly Ticket[] {
+  return entity.tickets.filter(
+    (ticket) => ticket.state.kind === 'waiting' && ticket.fromRound <= entity.round,
+  );
+}
+
+/** Takes a ticket off the list once its caller was answered. */
+export function closeTicket(entity: ArchiveEntity, ticket: Ticket): void {
+  entity.tickets = entity.tickets.filter((other) => other !== ticket);
+}
+
+/** Answer of `archiveNow`. */
+export function ticketResult(entity: ArchiveEntity, ticket: Ticket): ArchiveNowResult {
+  const { input, archivedThrough, deadLetters, backlog } = entity;
+  return { ...input, archived: ticket.archived, archivedThrough, deadLetters, backlog };
+}
+
+/** The words of an error, for status and history. */
+export function failureOf(error: AppError, at: string): RoundFailure {
+  return { code: error.code, kind: error.kind, message: error.message, hint: error.hint ?? '', at };
+}

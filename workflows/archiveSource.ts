@@ -1,0 +1,107 @@
+import {
+  allHandlersFinished,
+  condition,
+  isCancellation,
+  makeContinueAsNewFunc,
+  setCurrentDetails,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  type ArchiveEntity,
+  carryOf,
+  failureOf,
+  hasOpenRequests,
+  openEntity,
+  ticketsOfRound,
+} from './archive-entity.ts';
+import { describeFailure } from './archive-failures.ts';
+import { listen } from './archive-handlers.ts';
+import { archiveRound } from './archive-round.ts';
+import { archiveDetails } from './archive-words.ts';
+import { ARCHIVE_CARRY, ARCHIVE_SOURCE, type ArchiveCarry, type ArchiveSourceInput } from './contracts.ts';
+import { decode } from './decode.ts';
+import { nowText } from './now.ts';
+
+/** Waits this long where a round failed before it knew the configuration. */
+const DEFAULT_POLL_SECONDS = 10;
+/** A run ends after so many rounds, whatever the server suggests. */
+const MAX_ROUNDS = 400;
+
+/**
+ * Archives the binlogs of one source, for ever. Id `archive/{cluster}/{source}`.
+ *
+ * Each round looks at the server, archives what is closed, and sleeps. A round that fails is
+ * shown in `status` and tried again; only bad input ends the workflow.
+ */
+export async function archiveSource(input: ArchiveSourceInput, carried?: ArchiveCarry): Promise<void> {
+  const source = decode(ARCHIVE_SOURCE, input);
+  const entity = openEntity(source, carried === undefined ? undefined : decode(ARCHIVE_CARRY, carried));
+  listen(entity);
+  while (!mayEndRun(entity)) {
+    await untilRunning(entity);
+    const pollSeconds = await roundWithItsFailure(entity);
+    showDetails(entity);
+    await sleepUnlessAsked(entity, pollSeconds);
+  }
+  await condition(allHandlersFinished);
+  await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
+}
+
+/** The next run goes on where this one ends; callers of `archiveNow` and decisions are answered before. */
+function mayEndRun(entity: ArchiveEntity): boolean {
+  const long = workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
+  return long && !hasOpenRequests(entity) && allHandlersFinished();
+}
+
+async function untilRunning(entity: ArchiveEntity): Promise<void> {
+  if (entity.mode === 'running') return;
+  entity.phase = 'paused';
+  showDetails(entity);
+  await condition(() => entity.mode === 'running');
+}
+
+/** Runs one round; what goes wrong in it is noted, told to those who wait, and tried again by the next. */
+async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
+  entity.round += 1;
+  entity.wake = false;
+  try {
+    const { settings, archived } = await archiveRound(entity);
+    entity.lastSuccessAt = nowText();
+    entity.lastFailure = null;
+    entity.phase = 'waiting';
+    for (const ticket of ticketsOfRound(entity)) {
+      if (archived === 0 || (ticket.remaining ?? 0) <= 0) ticket.state = { kind: 'done' };
+    }
+    return settings.pollSeconds;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    entity.lastFailure = failureOf(describeFailure(error), nowText());
+    entity.phase = 'failing';
+    for (const ticket of ticketsOfRound(entity)) ticket.state = { kind: 'failed', error };
+    return DEFAULT_POLL_SECONDS;
+  }
+}
+
+/** Sleeps until the next poll, or until someone asks for something. */
+async function sleepUnlessAsked(entity: ArchiveEntity, pollSeconds: number): Promise<void> {
+  const asked = (): boolean =>
+    entity.wake ||
+    entity.rotateAsked ||
+    hasFreshDecision(entity) ||
+    ticketsWaiting(entity) ||
+    entity.mode === 'paused';
+  await condition(asked, `${pollSeconds} seconds`);
+}
+
+/** A decision that failed in the last round waits for the next poll like everything else. */
+function hasFreshDecision(entity: ArchiveEntity): boolean {
+  return entity.phase !== 'failing' && entity.decisions.length > 0;
+}
+
+function ticketsWaiting(entity: ArchiveEntity): boolean {
+  return entity.tickets.some(({ state }) => state.kind === 'waiting');
+}
+
+function showDetails(entity: ArchiveEntity): void {
+  setCurrentDetails(archiveDetails(entity));
+}

@@ -1,0 +1,274 @@
+/**
+ * Everything that crosses the border of a workflow: inputs, results, signals, queries, updates.
+ * All of it is plain JSON, because Temporal's CLI and web UI send it too; unknown keys are refused.
+ */
+import { z } from 'zod';
+
+const clusterName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the name of a cluster');
+const sourceId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the id of a source');
+const reasonText = z.string().min(1, 'must say why').max(500, 'is longer than 500 characters');
+
+/** A schema together with the name and the example that a failure message shows. */
+export interface Contract<T> {
+  readonly name: string;
+  readonly schema: z.ZodType<T>;
+  readonly example: string;
+}
+
+/** Input of `archiveSource`, id `archive/{cluster}/{source}`. */
+export interface ArchiveSourceInput {
+  readonly cluster: string;
+  readonly source: string;
+}
+
+export const ARCHIVE_SOURCE: Contract<ArchiveSourceInput> = {
+  name: 'archiveSource input',
+  schema: z.strictObject({ cluster: clusterName, source: sourceId }),
+  example: '{"cluster":"shop","source":"shop-1"}',
+};
+
+/** A binlog that cannot be archived as it is; its timeline waits until an operator decides. */
+export interface DeadLetter {
+  readonly serverUuid: string;
+  readonly binlog: string;
+  /** Header time of the file's FORMAT_DESCRIPTION, RFC 3339. */
+  readonly createdAt: string;
+  readonly lengthBytes: number;
+  /** Stable code of the problem: `ArchiveGap`, `EventChecksumMismatch` and the like. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  /** `plan`: seen again at every look, gone when its cause is; `transfer`: waits for an operator's word. */
+  readonly foundBy: 'plan' | 'transfer';
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** A log that an operator gave up: it is not tried again. */
+export interface GivenUp {
+  readonly serverUuid: string;
+  readonly binlog: string;
+  readonly createdAt: string;
+  readonly lengthBytes: number;
+}
+
+/** Why the last round could not do its work, in the words of its error. */
+export interface RoundFailure {
+  readonly code: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly at: string;
+}
+
+/** How far the archive reaches. */
+export interface ArchivedThrough {
+  readonly serverUuid: string;
+  readonly binlog: string;
+  readonly timeline: number;
+  readonly lastCommit: string | null;
+}
+
+/** Where a store's catalog stood when this workflow last saw it; a shorter or other chain later is a rollback. */
+export interface StoreHead {
+  readonly store: string;
+  readonly sequence: number;
+  readonly sha256: string;
+}
+
+const deadLetter: z.ZodType<DeadLetter> = z.strictObject({
+  serverUuid: z.string(),
+  binlog: z.string(),
+  createdAt: z.string(),
+  lengthBytes: z.number(),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string(),
+  foundBy: z.enum(['plan', 'transfer']),
+  at: z.string(),
+});
+
+const roundFailure: z.ZodType<RoundFailure> = z.strictObject({
+  code: z.string(),
+  kind: z.string(),
+  message: z.string(),
+  hint: z.string(),
+  at: z.string(),
+});
+
+/** What an operator decided about a dead letter; carried out at the start of the next round. */
+export type Decision = DeadLetterDecision & { readonly kind: 'retry' | 'accept-gap' };
+
+/** What one run of the entity hands to the next by continue-as-new. */
+export interface ArchiveCarry {
+  readonly mode: 'running' | 'paused';
+  readonly archivedThrough: ArchivedThrough | null;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly givenUp: readonly GivenUp[];
+  /** Decisions that could not be carried out yet. */
+  readonly decisions: readonly Decision[];
+  readonly heads: readonly StoreHead[];
+  readonly segmentsArchived: number;
+  readonly lastSuccessAt: string | null;
+  readonly lastFailure: RoundFailure | null;
+  /** Why the open binlog could not be closed, at the last try. */
+  readonly rotationFailure: RoundFailure | null;
+}
+
+export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
+  name: 'archiveSource state',
+  schema: z.strictObject({
+    mode: z.enum(['running', 'paused']),
+    archivedThrough: z
+      .strictObject({
+        serverUuid: z.string(),
+        binlog: z.string(),
+        timeline: z.number(),
+        lastCommit: z.string().nullable(),
+      })
+      .nullable(),
+    deadLetters: z.array(deadLetter),
+    givenUp: z.array(
+      z.strictObject({
+        serverUuid: z.string(),
+        binlog: z.string(),
+        createdAt: z.string(),
+        lengthBytes: z.number(),
+      }),
+    ),
+    decisions: z.array(
+      z.strictObject({ kind: z.enum(['retry', 'accept-gap']), binlog: z.string(), reason: z.string() }),
+    ),
+    heads: z.array(z.strictObject({ store: z.string(), sequence: z.number(), sha256: z.string() })),
+    segmentsArchived: z.number(),
+    lastSuccessAt: z.string().nullable(),
+    lastFailure: roundFailure.nullable(),
+    rotationFailure: roundFailure.nullable(),
+  }),
+  example: 'nothing: leave the second argument out, it is for continue-as-new',
+};
+
+/** Answer of the query `status`. */
+export interface ArchiveStatus extends ArchiveCarry {
+  readonly cluster: string;
+  readonly source: string;
+  readonly phase: 'starting' | 'discovering' | 'transferring' | 'waiting' | 'paused' | 'failing';
+  /** Closed binlogs not yet in every store, as of the last look. */
+  readonly backlog: { readonly logs: number; readonly bytes: number };
+  /** The last signal that was refused because its payload was not understood. */
+  readonly lastRefusedSignal: string | null;
+}
+
+/** Result of the update `archiveNow`: what became of all logs that were closed when it was asked. */
+export interface ArchiveNowResult {
+  readonly cluster: string;
+  readonly source: string;
+  readonly archived: readonly string[];
+  readonly archivedThrough: ArchivedThrough | null;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly backlog: { readonly logs: number; readonly bytes: number };
+}
+
+/** Payload of the signals `pause`, `resume`, `rotateNow` and the update `archiveNow`: an empty object or none. */
+export type NoPayload = Readonly<Record<string, never>>;
+
+export const NO_PAYLOAD: Contract<NoPayload | undefined> = {
+  name: 'payload',
+  schema: z.strictObject({}).optional(),
+  example: '{}',
+};
+
+/** Payload of the signals `retryRefused` and `acceptGap`. */
+export interface DeadLetterDecision {
+  /** The binlog of the dead letter that is decided. */
+  readonly binlog: string;
+  /** For the audit trail. */
+  readonly reason: string;
+}
+
+export const DEAD_LETTER_DECISION: Contract<DeadLetterDecision> = {
+  name: 'decision on a dead letter',
+  schema: z.strictObject({
+    binlog: z.string().regex(/^[A-Za-z0-9_.-]{1,200}\.[0-9]{6,10}$/, 'is not the name of a binlog'),
+    reason: reasonText,
+  }),
+  example: '{"binlog":"binlog.000042","reason":"purged by hand, accepted by ops"}',
+};
+
+/** Input of `takeBackup`, id `backup/{cluster}/{time}`. */
+export interface TakeBackupInput {
+  readonly cluster: string;
+  readonly source: string;
+}
+
+export const TAKE_BACKUP: Contract<TakeBackupInput> = {
+  name: 'takeBackup input',
+  schema: z.strictObject({ cluster: clusterName, source: sourceId }),
+  example: '{"cluster":"shop","source":"shop-1"}',
+};
+
+/** The five phases of a backup, in order; each is one activity of that name. */
+export const BACKUP_PHASES = [
+  'prepare',
+  'executeUnderLimits',
+  'captureCoordinates',
+  'sealAndUpload',
+  'validateAndRegister',
+] as const;
+
+export type BackupPhase = (typeof BACKUP_PHASES)[number];
+
+/** Answer of the query `progress` of `takeBackup`. */
+export interface BackupProgress {
+  readonly backupId: string;
+  readonly phase: BackupPhase | 'done';
+  readonly startedAt: string;
+}
+
+/** Result of `takeBackup`. */
+export interface TakeBackupResult {
+  readonly cluster: string;
+  readonly source: string;
+  readonly backupId: string;
+  readonly gtidExecuted: string;
+  readonly binlog: string;
+  readonly position: number;
+  readonly dataBytes: number;
+  readonly storedBytes: number;
+  readonly stores: readonly string[];
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+/** Input of `restoreToPoint`, id `restore/{cluster}/{requestId}`. */
+export interface RestoreToPointInput {
+  readonly cluster: string;
+  /** `latest`, RFC 3339 with zone, `before:GTID`, `after:GTID` or `file:[uuid/]binlog:position`. */
+  readonly target: string;
+  /** Absolute path on the restoring host; must not exist or be empty. */
+  readonly targetDir: string;
+  /** null: the newest. */
+  readonly timeline: number | null;
+  /** GTID set left out of the replay; empty for none. */
+  readonly skipGtids: string;
+  readonly keepRunning: boolean;
+  readonly requestId: string;
+  /** null: the region of the workflow's own task queue. */
+  readonly restoreRegion: string | null;
+}
+
+export const RESTORE_TO_POINT: Contract<RestoreToPointInput> = {
+  name: 'restoreToPoint input',
+  schema: z.strictObject({
+    cluster: clusterName,
+    target: z.string().min(1, 'is empty').max(400, 'is longer than 400 characters'),
+    targetDir: z.string().startsWith('/', 'is not an absolute path'),
+    timeline: z.number().int().positive().nullable().default(null),
+    skipGtids: z.string().default(''),
+    keepRunning: z.boolean().default(false),
+    requestId: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'is not a request id'),
+    restoreRegion: z.string().min(1).nullable().default(null),
+  }),
+  example:
+    '{"cluster":"shop","target":"2026-11-20T10:32:05.123456Z","targetDir":"/srv/restored","requestId":"r-1"}',
+};

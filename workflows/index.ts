@@ -1,0 +1,2 @@
+/** Every workflow of the bundle, under the name that clients start it by. */
+export { archiveSource } from './archiveSource.ts';

@@ -1,0 +1,29 @@
+/** Signals, queries and updates by name; payloads are checked with their contract before they are used. */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type {
+  ArchiveNowResult,
+  ArchiveStatus,
+  BackupProgress,
+  DeadLetterDecision,
+  NoPayload,
+} from './contracts.ts';
+
+/** Stops archiving after the logs in flight; staged logs stay staged. */
+export const pause = defineSignal<[NoPayload?]>('pause');
+/** Goes on after `pause`. */
+export const resume = defineSignal<[NoPayload?]>('resume');
+/** Closes the open binlog, so that what it holds is archived now. */
+export const rotateNow = defineSignal<[NoPayload?]>('rotateNow');
+/** Tries a dead letter again, after its cause was mended. */
+export const retryRefused = defineSignal<[DeadLetterDecision]>('retryRefused');
+/** Accepts that a dead letter's transactions are lost; the gap is written down and archiving goes on after it. */
+export const acceptGap = defineSignal<[DeadLetterDecision]>('acceptGap');
+
+/** How archiving of the source stands. */
+export const status = defineQuery<ArchiveStatus>('status');
+
+/** Archives everything that is closed as of now, and answers when that is done. */
+export const archiveNow = defineUpdate<ArchiveNowResult, [NoPayload | undefined]>('archiveNow');
+
+/** How far a backup is. */
+export const backupProgress = defineQuery<BackupProgress>('progress');
