@@ -95,8 +95,7 @@ function placeOfContradiction(line: LineState, head: LogHead, lacking: GtidSet):
  * of this server's line. More is a gap, less is another history.
  */
 export function placeLog(line: LineState | null, head: LogHead): LogPlace {
-  const last = line?.segments.at(-1);
-  if (line === null || last === undefined) {
+  if (line === null) {
     return {
       kind: 'starts-timeline',
       reason: 'first',
@@ -104,6 +103,9 @@ export function placeLog(line: LineState | null, head: LogHead): LogPlace {
       detail: `${head.binlog} is the first log archived of this server.`,
     };
   }
+  const last = line.segments.at(-1);
+  // A crash between the entry that starts a timeline and its first segment leaves it empty.
+  if (last === undefined) return { kind: 'continues', timeline: line.timeline };
   if (isLate(line, last, head)) {
     return {
       kind: 'late',

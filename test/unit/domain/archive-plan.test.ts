@@ -221,6 +221,18 @@ describe('judgeSegment', () => {
     assert.equal(judgeSegment(null, TWO).kind, 'starts-timeline');
   });
 
+  it('goes on with a timeline that a crash left empty, and starts no second one', () => {
+    assert.deepEqual(judgeSegment({ ...LINE, timeline: 2, segments: [] }, THREE), {
+      kind: 'continues',
+      timeline: 2,
+    });
+    const timelines = [1, 2].map((timeline) => ({ timeline, serverUuid: U }));
+    assert.deepEqual(kinds(facts([listed(THREE), listed(FOUR)], [ONE], { timelines })), [
+      'archive@2',
+      'archive@2',
+    ]);
+  });
+
   it('finds the exact gap, and goes on where it was accepted', () => {
     const judged = judgeSegment(LINE, FOUR);
     assert.ok(judged.kind === 'gap' && judged.missingGtids === `${U}:21-30`);
