@@ -52,6 +52,13 @@ export function judgeVersion(name: ToolName, text: string): VersionVerdict {
   }
 }
 
+/** Decides from the name of its folder whether a program in the cache serves. */
+export function judgeCachedVersion(name: ToolName, version: string): VersionVerdict {
+  return name === 'temporal' || name === 'versitygw'
+    ? atLeast(version, versions[name].version)
+    : atLeast(version, versions.mysql.minimum);
+}
+
 function judgeMysql(text: string): VersionVerdict {
   if (/mariadb/i.test(text)) {
     return { kind: 'unusable', reason: 'is MariaDB, whose binary logs and GTIDs are another format' };

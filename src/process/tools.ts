@@ -5,7 +5,13 @@ import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import versions from '../../scripts/versions.json' with { type: 'json' };
 import { AppError } from '../domain/errors.ts';
-import { compareVersions, judgeVersion, type ToolName, type VersionVerdict } from './tool-version.ts';
+import {
+  compareVersions,
+  judgeCachedVersion,
+  judgeVersion,
+  type ToolName,
+  type VersionVerdict,
+} from './tool-version.ts';
 
 export type { ToolName } from './tool-version.ts';
 
@@ -42,7 +48,7 @@ export type ToolSearch =
 interface Candidate {
   readonly program: string;
   readonly origin: ToolOrigin;
-  /** Version by the folder it lies in; programs built from source do not know their own. */
+  /** Version by the folder it lies in. */
   readonly cachedVersion: string | null;
 }
 
@@ -169,8 +175,8 @@ async function isProgram(path: string): Promise<boolean> {
 }
 
 async function versionOf(name: ToolName, candidate: Candidate): Promise<VersionVerdict> {
-  const pinned = name === 'temporal' || name === 'versitygw';
-  if (pinned && candidate.cachedVersion !== null) return { kind: 'usable', version: candidate.cachedVersion };
+  // What stands in the cache was tried before it was put there; programs built by Go do not know their version.
+  if (candidate.cachedVersion !== null) return judgeCachedVersion(name, candidate.cachedVersion);
   const args = name === 'temporal' || name === 'versitygw' ? ['--version'] : ['--no-defaults', '--version'];
   const shown = await execa(candidate.program, args, { reject: false, stdin: 'ignore', timeout: 20_000 });
   if (shown.exitCode !== 0) {

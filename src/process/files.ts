@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/**
+ * Writes a file so that it is there whole or not at all: a partial file of its own name, fsync,
+ * rename, fsync of the folder. A crash leaves at most `{path}.{random}.partial`.
+ */
+export async function writeWhole<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
+  const partial = `${path}.${randomBytes(6).toString('hex')}.partial`;
+  const file = await open(partial, 'wx', 0o600);
+  try {
+    const result = await write(file);
+    await file.sync();
+    await file.close();
+    await rename(partial, path);
+    await syncPath(dirname(path));
+    return result;
+  } catch (error) {
+    await file.close();
+    await removeIfThere(partial);
+    throw error;
+  }
+}
+
+/** fsync of a file, or of a folder: then the names in it outlive a power cut. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Removes a file; one that is gone already is fine. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** True where an error of the file system has one of these codes. */
+export function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
