@@ -113,15 +113,21 @@ export class CatalogState {
     return this.#folded.refusals;
   }
 
-  /** The dead-letter list: the last refusal of each binlog that was not archived after it. */
+  /**
+   * The dead-letter list: the last refusal of each binlog that was not archived after it, and whose
+   * server had no gap accepted after it. Those wait for an operator.
+   */
   deadLetters(): readonly SegmentRefusal[] {
     const last = new Map(this.#folded.refusals.map((it) => [`${it.serverUuid}/${it.binlog}`, it]));
-    return [...last.values()].filter(
-      (it) =>
-        !this.segmentsOf(it.serverUuid).some(
-          (archived) => archived.segment.binlog === it.binlog && archived.sequence > it.sequence,
-        ),
-    );
+    return [...last.values()].filter(({ serverUuid, binlog, sequence }) => {
+      const archived = this.segmentsOf(serverUuid).some(
+        (it) => it.segment.binlog === binlog && it.sequence > sequence,
+      );
+      return (
+        !archived &&
+        !this.#folded.gaps.some((gap) => gap.serverUuid === serverUuid && gap.sequence > sequence)
+      );
+    });
   }
 
   acceptedGaps(): readonly AcceptedGap[] {
