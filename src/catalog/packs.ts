@@ -49,7 +49,7 @@ async function unpack(packed: Uint8Array): Promise<Uint8Array | null> {
     return await decompress(packed, { maxOutputLength: MAX_PACK_BYTES });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (code.startsWith('ZSTD_') || code === 'ERR_BUFFER_TOO_LARGE') return null;
+    if (/^(ZSTD_|Z_|ERR_BUFFER_TOO_LARGE$)/.test(code)) return null;
     throw error;
   }
 }

@@ -1,15 +1,17 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import type { CatalogHead } from '../../src/catalog/chain.ts';
-import { encodeEntry } from '../../src/catalog/entry-codec.ts';
+import { type EncodedEntry, encodeEntry } from '../../src/catalog/entry-codec.ts';
 import type { CatalogBody } from '../../src/domain/catalog-entry.ts';
 import {
   parseBinlogName,
   parseRepositoryId,
   parseServerUuid,
   parseSha256,
+  type Sha256,
 } from '../../src/domain/identity.ts';
-import { catalogKey } from '../../src/domain/object-keys.ts';
+import { catalogKey, catalogPackKey } from '../../src/domain/object-keys.ts';
 
 export const SERVER = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
 export const REPOSITORY = parseRepositoryId('11111111-2222-4333-8444-555555555555');
@@ -57,16 +59,15 @@ export function segmentBody(n: number): CatalogBody {
   };
 }
 
-/** Writes a catalog of `length` entries into a folder, as its writers would have, without waiting for the disk. */
-export async function layCatalog(directory: string, length: number): Promise<CatalogHead> {
-  let head: CatalogHead | null = null;
+/** The entries of a catalog in order, as their writers would have made them. */
+function* entries(length: number): Generator<EncodedEntry> {
+  let previous: Sha256 | null = null;
   for (let sequence = 1; sequence <= length; sequence += 1) {
     const body: CatalogBody =
       sequence === 1
         ? { kind: 'repository-created', cluster: 'shop', createdBy: 'test' }
         : segmentBody(sequence - 1);
-    const previous = head?.sha256 ?? null;
-    const { bytes, sha256 } = encodeEntry(
+    const encoded: EncodedEntry = encodeEntry(
       {
         format: 1,
         sequence,
@@ -79,11 +80,34 @@ export async function layCatalog(directory: string, length: number): Promise<Cat
       },
       null,
     );
-    const file = join(directory, catalogKey(sequence));
-    if (sequence === 1) await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, bytes);
-    head = { sequence, sha256 };
+    previous = encoded.sha256;
+    yield encoded;
+  }
+}
+
+/** Writes the single entries of a catalog into a folder, without waiting for the disk. */
+export async function layCatalog(directory: string, length: number): Promise<CatalogHead> {
+  await mkdir(join(directory, 'catalog'), { recursive: true });
+  let head: CatalogHead | null = null;
+  for (const { entry, bytes, sha256 } of entries(length)) {
+    await writeFile(join(directory, catalogKey(entry.sequence)), bytes);
+    head = { sequence: entry.sequence, sha256 };
   }
   if (head === null) throw new Error('a catalog has at least one entry');
   return head;
+}
+
+/** Writes a catalog of `packs` times 1000 entries as packs only, which is all that a reader needs. */
+export async function layPacks(directory: string, packs: number): Promise<void> {
+  await mkdir(join(directory, 'catalog', 'packs'), { recursive: true });
+  let lines: Uint8Array[] = [];
+  for (const { entry, bytes } of entries(1000 * packs)) {
+    lines.push(bytes);
+    if (lines.length < 1000) continue;
+    await writeFile(
+      join(directory, catalogPackKey(entry.sequence / 1000)),
+      zstdCompressSync(Buffer.concat(lines)),
+    );
+    lines = [];
+  }
 }
