@@ -1,0 +1,89 @@
+import type { ServerFacts } from '../../mysql/facts.ts';
+import { formatSeconds } from '../words.ts';
+import { type CheckFinding, failed, ok, warning } from './finding.ts';
+
+/** Below this a short outage of archiving already loses binlogs. */
+const SHORT_RETENTION_SECONDS = 86_400;
+
+/** Judges a server's settings: can its binlogs be archived, and restored to a transaction. Pure. */
+export function judgeSettings(part: string, facts: ServerFacts): CheckFinding[] {
+  return [...judgeNeeded(part, facts), judgeRetention(part, facts), ...judgeQuality(part, facts)];
+}
+
+function judgeNeeded(part: string, facts: ServerFacts): CheckFinding[] {
+  const findings: CheckFinding[] = [];
+  const need = (isRight: boolean, right: string, code: string, wrong: string, hint: string) =>
+    findings.push(isRight ? ok(part, right) : failed(part, code, 'refused', wrong, hint));
+  need(
+    facts.logBin,
+    'log_bin is ON',
+    'LogBinOff',
+    'log_bin is OFF: the server writes no binlog, so nothing can be archived.',
+    'Start it with log_bin.',
+  );
+  need(
+    facts.gtidMode === 'ON',
+    'gtid_mode is ON',
+    'GtidModeOff',
+    `gtid_mode is ${facts.gtidMode}: transactions have no names, so they cannot be proven complete and are not archived.`,
+    'SET GLOBAL enforce_gtid_consistency=ON; then step gtid_mode to ON, as the manual describes, without a restart.',
+  );
+  need(
+    facts.enforceGtidConsistency === 'ON',
+    'enforce_gtid_consistency is ON',
+    'GtidConsistencyOff',
+    `enforce_gtid_consistency is ${facts.enforceGtidConsistency}: statements may be logged that no GTID covers.`,
+    'SET PERSIST enforce_gtid_consistency=ON',
+  );
+  need(
+    !facts.binlogEncryption,
+    'binlog_encryption is OFF: the files can be read on disk',
+    'BinlogEncrypted',
+    'binlog_encryption is ON: the files on disk cannot be read, so they cannot be archived from the host.',
+    'SET PERSIST binlog_encryption=OFF; what is archived is encrypted by pitrail.',
+  );
+  return findings;
+}
+
+function judgeRetention(part: string, facts: ServerFacts): CheckFinding {
+  const seconds = facts.binlogExpireLogsSeconds;
+  if (seconds === 0) return ok(part, 'binlogs are never purged by age');
+  const kept = `binlogs are purged after ${formatSeconds(seconds)} (binlog_expire_logs_seconds)`;
+  if (seconds >= SHORT_RETENTION_SECONDS) return ok(part, kept);
+  return warning(
+    part,
+    `${kept}: an outage of archiving that lasts longer loses transactions.`,
+    'SET PERSIST binlog_expire_logs_seconds=604800',
+  );
+}
+
+function judgeQuality(part: string, facts: ServerFacts): CheckFinding[] {
+  const findings: CheckFinding[] = [];
+  const like = (isRight: boolean, right: string, wrong: string, hint: string) =>
+    findings.push(isRight ? ok(part, right) : warning(part, wrong, hint));
+  like(
+    facts.binlogFormat === 'ROW',
+    'binlog_format is ROW',
+    `binlog_format is ${facts.binlogFormat}: statements that are not deterministic may restore to other rows.`,
+    'SET PERSIST binlog_format=ROW',
+  );
+  like(
+    facts.binlogRowImage === 'FULL',
+    'binlog_row_image is FULL',
+    `binlog_row_image is ${facts.binlogRowImage}: rows are found again by their key only.`,
+    'SET PERSIST binlog_row_image=FULL',
+  );
+  like(
+    facts.binlogChecksum === 'CRC32',
+    'binlog_checksum is CRC32',
+    'binlog_checksum is NONE: a damaged event in a binlog may go unseen.',
+    'SET PERSIST binlog_checksum=CRC32',
+  );
+  like(
+    facts.syncBinlog === 1 && facts.flushLogAtTrxCommit === 1,
+    'every commit is on disk before it is acknowledged',
+    `sync_binlog is ${facts.syncBinlog} and innodb_flush_log_at_trx_commit is ${facts.flushLogAtTrxCommit}: a crash of the host can lose acknowledged transactions before they are archived.`,
+    'SET PERSIST sync_binlog=1; SET PERSIST innodb_flush_log_at_trx_commit=1',
+  );
+  return findings;
+}

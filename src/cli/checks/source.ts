@@ -1,0 +1,156 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { connectSource } from '../../config/connect-source.ts';
+import type { ArchiveConfig, SourceConfig } from '../../config/types.ts';
+import { readGrants, readServerFacts, type ServerFacts } from '../../mysql/facts.ts';
+import { type Grant, grantStatement, judgeGrants } from '../../mysql/grants.ts';
+import type { MysqlSession } from '../../mysql/session.ts';
+import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
+import { judgeSettings } from './server-settings.ts';
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** Checks a source: does it answer, its settings, the account's privileges, its files. */
+export async function checkSource(
+  cluster: string,
+  source: SourceConfig,
+  archive: ArchiveConfig,
+): Promise<readonly CheckFinding[]> {
+  const part = `source ${cluster}/${source.id}`;
+  return findingsOf(part, async () => {
+    const session = await connectSource(source, { connectTimeoutMs: CONNECT_TIMEOUT_MS });
+    try {
+      const facts = await readServerFacts(session);
+      const grants = await readGrants(session);
+      return [
+        ok(part, `MySQL ${facts.version} answers at ${session.where}, server_uuid ${facts.serverUuid}`),
+        ...judgeSettings(part, facts),
+        ...judgePrivileges(part, grants, source.user),
+        ...(await checkClone(part, session)),
+        ...(await checkRotation(part, session, grants, archive)),
+        ...(await checkFiles(part, source, facts)),
+      ];
+    } finally {
+      await session.close();
+    }
+  });
+}
+
+/** Too few privileges fail; too many are a warning: whoever steals the password can use them. Pure. */
+export function judgePrivileges(part: string, grants: readonly Grant[], user: string): CheckFinding[] {
+  const account = `'${user}'@'…'`;
+  const archiver = judgeGrants(grants, 'archiver');
+  const missing = [...new Set([...archiver.missing, ...judgeGrants(grants, 'clone').missing])];
+  const findings: CheckFinding[] = [];
+  if (missing.length > 0) {
+    const message = `${user} lacks ${missing.join(', ')}, so archiving or base backups will be denied.`;
+    findings.push(failed(part, 'PrivilegesMissing', 'refused', message, grantStatement(missing, account)));
+  }
+  if (archiver.tooMany.length > 0) {
+    const message = `${user} may do more than it needs (${archiver.tooMany.join(', ')}): a stolen password could destroy data or history.`;
+    findings.push(
+      warning(
+        part,
+        message,
+        `REVOKE what is not needed from ${account}, or give pitrail an account of its own.`,
+      ),
+    );
+  }
+  return findings.length > 0 ? findings : [ok(part, `${user} has the privileges it needs, and no more`)];
+}
+
+async function checkClone(part: string, session: MysqlSession): Promise<CheckFinding[]> {
+  const [plugin] = await session.query<{ status: string }>(
+    "SELECT PLUGIN_STATUS AS status FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'clone'",
+  );
+  if (plugin?.status === 'ACTIVE') return [ok(part, 'the clone plugin is active')];
+  const message = 'the clone plugin is not active, so no base backup can be taken.';
+  return [
+    failed(
+      part,
+      'ClonePluginMissing',
+      'refused',
+      message,
+      "As root: INSTALL PLUGIN clone SONAME 'mysql_clone.so'",
+    ),
+  ];
+}
+
+/** Whether pitrail may close the open binlog, where it is told to. */
+async function checkRotation(
+  part: string,
+  session: MysqlSession,
+  grants: readonly Grant[],
+  archive: ArchiveConfig,
+): Promise<CheckFinding[]> {
+  if (archive.rotateSeconds === 0) return [ok(part, 'pitrail does not rotate (rotateSeconds: 0)')];
+  const [routine] = await session.query(
+    "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'pitrail' AND ROUTINE_NAME = 'rotate_binlog'",
+  );
+  const mayFlush = grants.some(
+    ({ privileges, on }) =>
+      on === '*.*' && privileges.some((it) => it === 'RELOAD' || it === 'ALL PRIVILEGES'),
+  );
+  if (routine !== undefined || mayFlush) return [ok(part, 'the open binlog can be rotated')];
+  return [
+    warning(
+      part,
+      'nobody lets pitrail rotate the open binlog: what it holds is archived only when the server closes it.',
+      'As root: CREATE DATABASE IF NOT EXISTS pitrail; CREATE PROCEDURE pitrail.rotate_binlog() SQL SECURITY DEFINER FLUSH BINARY LOGS; grant EXECUTE on it. Or set archive.rotateSeconds: 0.',
+    ),
+  ];
+}
+
+/** Looks at the binlogs' folder, where this machine is the one that has it. */
+async function checkFiles(part: string, source: SourceConfig, facts: ServerFacts): Promise<CheckFinding[]> {
+  const { binlogDir, stagingDir } = source;
+  const said = facts.logBinBasename === null ? null : dirname(facts.logBinBasename);
+  const reachable = await access(binlogDir, constants.R_OK | constants.X_OK).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => error.code ?? 'unknown reason',
+  );
+  if (reachable !== null) {
+    const message = `${binlogDir} cannot be read from here (${reachable}), so its files were not checked.`;
+    return [
+      warning(part, message, `Run "pitrail check" on the host of worker ${source.workerHost}, as its user.`),
+    ];
+  }
+  const findings = [ok(part, `${binlogDir} can be read`)];
+  if (said !== null && said !== binlogDir) {
+    const message = `the server writes its binlogs to ${said}, and binlogDir is ${binlogDir}: they must be the same folder.`;
+    findings.push(warning(part, message, 'Set binlogDir to that folder, unless one is a link to the other.'));
+  }
+  return [...findings, await checkStaging(part, binlogDir, stagingDir)];
+}
+
+async function checkStaging(part: string, binlogDir: string, stagingDir: string): Promise<CheckFinding> {
+  const place = await nearestExisting(stagingDir);
+  const [logs, staging] = await Promise.all([stat(binlogDir), stat(place)]);
+  if (logs.dev !== staging.dev) {
+    const message = `${stagingDir} is on another file system than ${binlogDir}: closed binlogs are copied there instead of linked.`;
+    return warning(part, message, 'Set archive.stagingDir to a folder beside the binlogs.');
+  }
+  const isWritable = await access(place, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (isWritable) return ok(part, `${stagingDir} takes hard links of closed binlogs`);
+  const message = `${place} cannot be written by this user, so closed binlogs cannot be staged in ${stagingDir}.`;
+  return failed(
+    part,
+    'StagingUnwritable',
+    'refused',
+    message,
+    'Create the staging folder for the user of the host worker.',
+  );
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  const parent = dirname(path);
+  return isThere || parent === path ? path : nearestExisting(parent);
+}

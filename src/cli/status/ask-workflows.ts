@@ -1,0 +1,58 @@
+import {
+  QueryNotRegisteredError,
+  QueryRejectedError,
+  ServiceError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ClusterConfig, TemporalConfig } from '../../config/types.ts';
+import { AppError } from '../../domain/errors.ts';
+import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
+import type { WorkflowAnswer } from './facts.ts';
+
+/** A query waits for a worker; none answers within this where none runs. */
+const QUERY_TIMEOUT_MS = 5000;
+
+/** Asks the archiving workflow of each source of a cluster for its status, in the order of the sources. */
+export async function askWorkflows(
+  cluster: ClusterConfig,
+  temporal: TemporalConfig,
+): Promise<WorkflowAnswer[]> {
+  try {
+    const session = await connectTemporal(temporal);
+    try {
+      return await Promise.all(
+        cluster.sources.map(({ id }) => askWorkflow(session, `archive/${cluster.name}/${id}`)),
+      );
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return cluster.sources.map(() => ({ status: 'unreachable', error }));
+  }
+}
+
+async function askWorkflow(
+  { client, connection }: TemporalSession,
+  workflowId: string,
+): Promise<WorkflowAnswer> {
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    const { status } = await handle.describe();
+    if (status.name !== 'RUNNING') return { status: 'not-running', workflowId };
+    const deadline = Date.now() + QUERY_TIMEOUT_MS;
+    const archive = await connection.withDeadline(deadline, () => handle.query<ArchiveStatus>('status'));
+    return { status: 'running', workflowId, archive };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { status: 'not-running', workflowId };
+    if (
+      error instanceof ServiceError ||
+      error instanceof QueryNotRegisteredError ||
+      error instanceof QueryRejectedError
+    ) {
+      return { status: 'silent', workflowId };
+    }
+    throw error;
+  }
+}

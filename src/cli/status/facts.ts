@@ -1,0 +1,73 @@
+import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { SegmentRefusal } from '../../catalog/fold.ts';
+import type { AppError } from '../../domain/errors.ts';
+import type { GtidSet } from '../../domain/gtid-set.ts';
+import type { RestorableWindow } from '../../domain/restore-windows.ts';
+
+/** How far one server is archived in one store. */
+export interface ArchivedLine {
+  readonly serverUuid: string;
+  readonly timeline: number;
+  /** Everything that is covered: archived, or logged before the first archived binlog. */
+  readonly covered: GtidSet;
+  readonly lastBinlog: string;
+  /** RFC 3339 UTC; null where no archived transaction has a commit time. */
+  readonly lastCommit: string | null;
+}
+
+export interface ReadableStore {
+  readonly status: 'read';
+  readonly id: string;
+  readonly location: string;
+  readonly repositoryId: string;
+  readonly head: { readonly sequence: number; readonly sha256: string };
+  readonly epoch: number;
+  readonly segments: number;
+  readonly backups: number;
+  /** Stored bytes of segments and backups. */
+  readonly storedBytes: number;
+  /** All GTIDs archived on any timeline. */
+  readonly archived: GtidSet;
+  /** Names of archived binlogs, by server. */
+  readonly binlogs: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly lines: readonly ArchivedLine[];
+  readonly windows: readonly RestorableWindow[];
+  readonly deadLetters: readonly SegmentRefusal[];
+  readonly damagedPacks: readonly number[];
+}
+
+export type StoreFacts =
+  | ReadableStore
+  | { readonly status: 'unreadable'; readonly id: string; readonly error: AppError };
+
+/** What a source itself says. */
+export type ServerAnswer =
+  | {
+      readonly status: 'answered';
+      readonly serverUuid: string;
+      readonly gtidExecuted: GtidSet;
+      /** Closed binlogs that the server lists, oldest first. */
+      readonly closed: readonly { readonly name: string; readonly sizeBytes: number }[];
+    }
+  | { readonly status: 'unreachable'; readonly error: AppError };
+
+/** What Temporal says of a source's archiving. */
+export type WorkflowAnswer =
+  | { readonly status: 'running'; readonly workflowId: string; readonly archive: ArchiveStatus }
+  /** The workflow is open, but no worker answers for it. */
+  | { readonly status: 'silent'; readonly workflowId: string }
+  /** Never started, or ended. */
+  | { readonly status: 'not-running'; readonly workflowId: string }
+  | { readonly status: 'unreachable'; readonly error: AppError };
+
+export interface SourceFacts {
+  readonly id: string;
+  readonly server: ServerAnswer;
+  readonly workflow: WorkflowAnswer;
+}
+
+export interface ClusterFacts {
+  readonly cluster: string;
+  readonly stores: readonly StoreFacts[];
+  readonly sources: readonly SourceFacts[];
+}

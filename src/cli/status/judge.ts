@@ -1,0 +1,166 @@
+import { type AppError, assertNever, type ErrorKind } from '../../domain/errors.ts';
+import { formatCount, shortGtids } from '../words.ts';
+import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
+
+/** Something that keeps a cluster from being as safe as it should be. */
+export interface Problem {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  /** The source or store it is about. */
+  readonly subject: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** All that is degraded in a cluster; empty where all is well. Pure. */
+export function judgeCluster(facts: ClusterFacts): Problem[] {
+  const read = facts.stores.filter((store) => store.status === 'read');
+  return [
+    ...facts.stores.flatMap((store) => judgeStore(facts.cluster, store)),
+    ...judgeDifferences(read),
+    ...facts.sources.flatMap(judgeSource),
+  ];
+}
+
+function judgeStore(cluster: string, store: StoreFacts): Problem[] {
+  if (store.status === 'unreadable') return [problemOf(store.id, store.error)];
+  return [...judgeRestorable(cluster, store), ...judgeDeadLetters(store), ...judgePacks(store)];
+}
+
+function judgeRestorable(cluster: string, store: ReadableStore): Problem[] {
+  const subject = store.id;
+  const hint = `Take a base backup: pitrail backup --cluster ${cluster}`;
+  if (store.backups === 0) {
+    return [
+      {
+        code: 'NoBackup',
+        kind: 'refused',
+        subject,
+        message: `${store.id} holds no base backup, so nothing can be restored from it.`,
+        hint,
+      },
+    ];
+  }
+  const last = store.windows.at(-1);
+  const restorable = store.windows.filter((window) => window.kind === 'restorable');
+  if (restorable.length === 0) {
+    const message = `No base backup in ${store.id} is complete yet: binlogs up to its end are not archived.`;
+    return [
+      {
+        code: 'BackupIncomplete',
+        kind: 'refused',
+        subject,
+        message,
+        hint: 'Let archiving catch up, and see its problems below.',
+      },
+    ];
+  }
+  if (last?.kind !== 'restorable' || last.endsAt === 'end-of-archive') return [];
+  const why = last.endsAt === 'gap' ? 'transactions are missing' : 'there are transactions without a GTID';
+  const message = `From ${store.id}, what came after ${last.toTime ?? last.backupFinishedAt} cannot be restored: ${why} in the archive.`;
+  return [{ code: 'ArchiveGap', kind: 'refused', subject, message, hint }];
+}
+
+function judgeDeadLetters(store: ReadableStore): Problem[] {
+  return store.deadLetters.map(({ serverUuid, binlog, reason, detail }) => ({
+    code: 'DeadLetter',
+    kind: 'refused',
+    subject: store.id,
+    message: `${binlog} of ${serverUuid} was not archived (${reason}): ${detail}`,
+    hint: 'Decide: signal retryRefused or acceptGap to the archive workflow (docs/operations.md).',
+  }));
+}
+
+function judgePacks(store: ReadableStore): Problem[] {
+  if (store.damagedPacks.length === 0) return [];
+  const message = `Pack ${store.damagedPacks.join(', ')} of the catalog in ${store.id} is damaged; its entries are whole, reading is slower.`;
+  const hint = 'Remove the damaged objects under catalog/packs/; they are written anew.';
+  return [{ code: 'PackDamaged', kind: 'corrupt', subject: store.id, message, hint }];
+}
+
+/** Every store should hold what any other holds: missing = archived(a) − archived(b). */
+function judgeDifferences(stores: readonly ReadableStore[]): Problem[] {
+  return stores.flatMap((store) => {
+    const ahead = stores.find((other) => !other.archived.isSubsetOf(store.archived));
+    if (ahead === undefined) return [];
+    const missing = ahead.archived.subtract(store.archived);
+    const message = `${store.id} lacks ${formatCount(Number(missing.count()), 'transaction')} that ${ahead.id} holds: ${shortGtids(missing.toString())}.`;
+    return [
+      {
+        code: 'StoreBehind',
+        kind: 'unavailable' as const,
+        subject: store.id,
+        message,
+        hint: 'Archiving fills it by itself; if it does not, see its problems.',
+      },
+    ];
+  });
+}
+
+function judgeSource(source: SourceFacts): Problem[] {
+  const server = source.server.status === 'unreachable' ? [problemOf(source.id, source.server.error)] : [];
+  return [...server, ...judgeWorkflow(source.id, source.workflow)];
+}
+
+function judgeWorkflow(id: string, workflow: WorkflowAnswer): Problem[] {
+  const problem = (code: string, message: string, hint: string): Problem[] => [
+    { code, kind: 'unavailable', subject: id, message, hint },
+  ];
+  switch (workflow.status) {
+    case 'unreachable':
+      return [problemOf(id, workflow.error)];
+    case 'not-running':
+      return problem(
+        'NotArchiving',
+        `Nothing archives ${id}: workflow ${workflow.workflowId} does not run.`,
+        'Start it: pitrail apply',
+      );
+    case 'silent':
+      return problem(
+        'NoWorker',
+        `Workflow ${workflow.workflowId} is there, but no worker answers for it.`,
+        'Start one: pitrail worker',
+      );
+    case 'running':
+      return judgeArchive(id, workflow.archive);
+    default:
+      return assertNever(workflow);
+  }
+}
+
+type Archive = Extract<WorkflowAnswer, { status: 'running' }>['archive'];
+
+function judgeArchive(id: string, archive: Archive): Problem[] {
+  const problems: Problem[] = archive.deadLetters.map(({ binlog, code, message, hint }) => ({
+    code,
+    kind: 'refused',
+    subject: id,
+    message: `${binlog} waits for a decision: ${message}`,
+    hint,
+  }));
+  if (archive.mode === 'paused') {
+    const hint = 'Signal resume to its workflow (docs/operations.md).';
+    problems.push({
+      code: 'Paused',
+      kind: 'unavailable',
+      subject: id,
+      message: `Archiving of ${id} is paused.`,
+      hint,
+    });
+  }
+  if (archive.phase === 'failing' && archive.lastFailure !== null) {
+    const { code, message, hint } = archive.lastFailure;
+    problems.push({
+      code,
+      kind: 'unavailable',
+      subject: id,
+      message: `Archiving of ${id} fails: ${message}`,
+      hint,
+    });
+  }
+  return problems;
+}
+
+function problemOf(subject: string, error: AppError): Problem {
+  return { code: error.code, kind: error.kind, subject, message: error.message, hint: error.hint ?? '' };
+}

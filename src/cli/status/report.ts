@@ -1,0 +1,179 @@
+import type { GtidSet } from '../../domain/gtid-set.ts';
+import type { RestorableWindow } from '../../domain/restore-windows.ts';
+import { formatBytes, formatCount, formatSeconds, shortGtids } from '../words.ts';
+import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
+import type { Problem } from './judge.ts';
+
+/** How far one source is archived in one store. */
+export interface SourceInStore {
+  readonly store: string;
+  readonly timeline: number;
+  readonly archivedGtids: string;
+  readonly lastBinlog: string;
+  readonly lastCommit: string | null;
+  /** Executed on the server, not in the archive; null where the server did not answer. */
+  readonly pendingTransactions: number | null;
+  /** Age of the last archived commit where transactions are pending; 0 where none are. */
+  readonly lagSeconds: number | null;
+  /** Closed binlogs that are not archived; null where the server did not answer. */
+  readonly backlog: { readonly logs: number; readonly bytes: number } | null;
+}
+
+/** The status of a cluster as JSON. */
+export interface ClusterReport {
+  readonly cluster: string;
+  readonly status: 'ok' | 'degraded';
+  readonly stores: readonly unknown[];
+  readonly sources: readonly {
+    readonly id: string;
+    readonly serverUuid: string | null;
+    readonly archived: readonly SourceInStore[];
+    readonly workflow: unknown;
+  }[];
+  readonly problems: readonly Problem[];
+}
+
+/** Puts facts and problems into one document. Pure; `nowMs` is milliseconds since 1970. */
+export function reportOf(facts: ClusterFacts, problems: readonly Problem[], nowMs: number): ClusterReport {
+  return {
+    cluster: facts.cluster,
+    status: problems.length === 0 ? 'ok' : 'degraded',
+    stores: facts.stores.map(storeDocument),
+    sources: facts.sources.map((source) => ({
+      id: source.id,
+      serverUuid: serverUuidOf(source),
+      archived: sourceInStores(source, facts.stores, nowMs),
+      workflow: workflowDocument(source.workflow),
+    })),
+    problems,
+  };
+}
+
+function serverUuidOf({ server, workflow }: SourceFacts): string | null {
+  if (server.status === 'answered') return server.serverUuid;
+  return workflow.status === 'running' ? (workflow.archive.archivedThrough?.serverUuid ?? null) : null;
+}
+
+function sourceInStores(source: SourceFacts, stores: readonly StoreFacts[], nowMs: number): SourceInStore[] {
+  const uuid = serverUuidOf(source);
+  return stores.flatMap((store): SourceInStore[] => {
+    const line =
+      store.status === 'read' ? store.lines.find(({ serverUuid }) => serverUuid === uuid) : undefined;
+    if (store.status !== 'read' || line === undefined) return [];
+    const pending = pendingOf(source, line.covered);
+    return [
+      {
+        store: store.id,
+        timeline: line.timeline,
+        archivedGtids: line.covered.toString(),
+        lastBinlog: line.lastBinlog,
+        lastCommit: line.lastCommit,
+        pendingTransactions: pending,
+        lagSeconds:
+          pending === null || line.lastCommit === null
+            ? null
+            : pending === 0
+              ? 0
+              : Math.round((nowMs - Date.parse(line.lastCommit)) / 1000),
+        backlog: backlogOf(source, store),
+      },
+    ];
+  });
+}
+
+function pendingOf({ server }: SourceFacts, covered: GtidSet): number | null {
+  return server.status === 'answered' ? Number(server.gtidExecuted.subtract(covered).count()) : null;
+}
+
+/** Logs before the first archived one count as well: nobody has archived them. */
+function backlogOf({ server }: SourceFacts, store: ReadableStore): SourceInStore['backlog'] {
+  if (server.status !== 'answered') return null;
+  const archived = store.binlogs.get(server.serverUuid);
+  const open = server.closed.filter(({ name }) => archived?.has(name) !== true);
+  return { logs: open.length, bytes: open.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+function storeDocument(store: StoreFacts): unknown {
+  if (store.status === 'unreadable') {
+    const { code, kind, message } = store.error;
+    return { id: store.id, status: store.status, error: { code, kind, message } };
+  }
+  const {
+    id,
+    status,
+    location,
+    repositoryId,
+    head,
+    epoch,
+    segments,
+    backups,
+    storedBytes,
+    windows,
+    damagedPacks,
+  } = store;
+  return {
+    id,
+    status,
+    location,
+    repositoryId,
+    head,
+    epoch,
+    segments,
+    backups,
+    storedBytes,
+    windows,
+    damagedPacks,
+  };
+}
+
+function workflowDocument(workflow: WorkflowAnswer): unknown {
+  if (workflow.status !== 'unreachable') return workflow;
+  return { status: workflow.status, error: { code: workflow.error.code, message: workflow.error.message } };
+}
+
+/** The report in words. */
+export function describeReport(facts: ClusterFacts, report: ClusterReport): string {
+  return [
+    `${report.cluster}: ${report.status === 'ok' ? 'all is well' : formatCount(report.problems.length, 'problem')}`,
+    ...facts.stores.flatMap(describeStore),
+    ...report.sources.flatMap(describeSource),
+    ...report.problems.flatMap(({ subject, message, hint }) => [
+      `  PROBLEM ${subject}: ${message}`,
+      ...(hint === '' ? [] : [`          hint: ${hint}`]),
+    ]),
+  ].join('\n');
+}
+
+function describeStore(store: StoreFacts): string[] {
+  if (store.status === 'unreadable') return [`  store ${store.id}: cannot be read`];
+  const { segments, backups, storedBytes } = store;
+  return [
+    `  store ${store.id} (${store.location}): ${formatCount(segments, 'binlog')}, ${formatCount(backups, 'base backup')}, ${formatBytes(storedBytes)}`,
+    ...store.windows.map(describeWindow),
+  ];
+}
+
+function describeWindow(window: RestorableWindow): string {
+  if (window.kind === 'waiting-for-archive') {
+    return `    base ${window.backupId} waits for ${shortGtids(window.missingGtids)} to be archived`;
+  }
+  const end = window.toTime ?? 'its own state';
+  return `    restorable from ${window.backupFinishedAt} to ${end} (base ${window.backupId}, ${formatCount(window.transactions, 'transaction')} after it)`;
+}
+
+function describeSource(source: ClusterReport['sources'][number]): string[] {
+  if (source.archived.length === 0) return [`  source ${source.id}: nothing is known to be archived`];
+  return source.archived.map((line) => {
+    const lag =
+      line.pendingTransactions === null
+        ? 'server not reached'
+        : line.pendingTransactions === 0
+          ? 'nothing pending'
+          : `${formatCount(line.pendingTransactions, 'transaction')} pending${line.lagSeconds === null ? '' : ` (${formatSeconds(line.lagSeconds)})`}`;
+    const backlog =
+      line.backlog === null || line.backlog.logs === 0
+        ? ''
+        : `, ${formatCount(line.backlog.logs, 'closed binlog')} to archive (${formatBytes(line.backlog.bytes)})`;
+    return `  source ${source.id} in ${line.store}: archived through ${line.lastBinlog}, ${line.lastCommit ?? 'no commit time'}; ${lag}${backlog}; ${shortGtids(line.archivedGtids)}`;
+  });
+}
