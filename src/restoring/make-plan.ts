@@ -62,7 +62,8 @@ export function requirePass(plan: RestorePlan): void {
   });
 }
 
-function planFacts(state: CatalogState): PlanFacts {
+/** What a plan needs of a catalog. */
+export function planFacts(state: CatalogState): PlanFacts {
   return {
     repositoryId: state.repositoryId,
     cluster: state.cluster,
