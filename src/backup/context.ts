@@ -1,0 +1,23 @@
+import type { Signature } from '../archiving/commit.ts';
+import type { Repositories } from '../archiving/repositories.ts';
+import type { Micros } from '../domain/time.ts';
+import type { MysqlSession } from '../mysql/session.ts';
+import type { Tool } from '../process/tools.ts';
+
+/** What the phases act with. Runs on the database host. */
+export interface BackupContext {
+  /** Opens a session on the source; the phase closes it. */
+  readonly connect: () => Promise<MysqlSession>;
+  /** The staging folder of the source; backups lie in `backups` below it. */
+  readonly stagingDir: string;
+  readonly repositories: Repositories;
+  /** The program of the same release as the source. */
+  readonly mysqld: Tool;
+  readonly sign: Signature;
+  readonly now: () => Micros;
+  /** zstd level, 1 to 19. */
+  readonly level: number;
+  readonly signal: AbortSignal;
+  /** Bytes done and expected in the phase that runs. */
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}

@@ -1,0 +1,72 @@
+import type { BackupFacts, Coordinates, PreparedXa } from '../domain/catalog-entry.ts';
+import type { BackupId, RepositoryId, ServerUuid, Sha256 } from '../domain/identity.ts';
+import type { StoredObject } from '../domain/segment.ts';
+
+/** What is asked for. The id is drawn once, by whoever starts the backup: every phase may run again with it. */
+export interface BackupRequest {
+  readonly backupId: BackupId;
+}
+
+/** The newest timeline of the source in one store's catalog; null where it has none yet. */
+export interface StoreLine {
+  readonly store: string;
+  readonly timeline: number | null;
+}
+
+/** After phase 1. Each phase's result holds what the next ones need: plain JSON, small. */
+export interface PreparedBackup {
+  readonly backupId: BackupId;
+  readonly repositoryId: RepositoryId;
+  /** RFC 3339 UTC. */
+  readonly startedAt: string;
+  readonly serverUuid: ServerUuid;
+  readonly serverVersion: string;
+  readonly lowerCaseTableNames: number;
+  readonly characterSetServer: string;
+  readonly collationServer: string;
+  readonly lines: readonly StoreLine[];
+  /** What the operator should know and what does not stand in the way. */
+  readonly notes: readonly string[];
+}
+
+/** After phase 2. */
+export interface ClonedBackup extends PreparedBackup {
+  /** No transaction in the clone was committed after this. RFC 3339 UTC. */
+  readonly clonedAt: string;
+  /** `gtid_purged` of the source after the clone. */
+  readonly gtidPurged: string;
+}
+
+/** After phase 3. */
+export interface CapturedBackup extends ClonedBackup {
+  readonly coordinates: Coordinates;
+  readonly preparedXa: readonly PreparedXa[];
+  readonly schemaSha256: Sha256;
+}
+
+export interface StoredBase {
+  readonly store: string;
+  readonly object: StoredObject;
+}
+
+/** After phase 4. */
+export interface UploadedBackup extends CapturedBackup {
+  /** Size of the files that went into the tar. */
+  readonly dataBytes: number;
+  readonly tarBytes: number;
+  readonly tarSha256: Sha256;
+  /** One per store, in the order of the configuration. */
+  readonly objects: readonly StoredBase[];
+}
+
+/** After phase 5: what each store's catalog says. */
+export interface RegisteredBackup {
+  readonly backupId: BackupId;
+  readonly registered: readonly {
+    readonly store: string;
+    readonly sequence: number;
+    readonly backup: BackupFacts;
+    readonly object: StoredObject;
+  }[];
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,201 @@
+import type { Repository } from '../archiving/repositories.ts';
+import { AppError } from '../domain/errors.ts';
+import type { Sha256 } from '../domain/identity.ts';
+import { backupKey } from '../domain/object-keys.ts';
+import type { StoredObject } from '../domain/segment.ts';
+import { type SealResult, seal } from '../envelope/seal.ts';
+import { faultPoint } from '../process/fault.ts';
+import type { CreateOutcome } from '../storage/object-store.ts';
+import { adoptStored, digestOfTar } from './adopt.ts';
+import type { BackupContext } from './context.ts';
+import { fanOut } from './fan-out.ts';
+import { type BackupFolder, backupFolder, readMark, requireMark, writeMark } from './folder.ts';
+import { backupContext } from './seal-context.ts';
+import type { CapturedBackup, StoredBase, UploadedBackup } from './state.ts';
+import { dataLength, listTarEntries, type TarEntry, tarLength } from './tar-entries.ts';
+import { packFolder } from './tar-pack.ts';
+
+/** Digest and length of the tar, which every attempt and every store must agree on. */
+export interface TarDigest {
+  readonly tarBytes: number;
+  readonly tarSha256: Sha256;
+}
+
+/** What the upload to one store left: kept in the staging folder, so that only the other stores are tried again. */
+type Receipt = StoredBase & TarDigest;
+
+/**
+ * Phase 4: tar → zstd → encryption → every store, as one stream and in one pass, with no second copy
+ * on disk. A store that fails drops out; the others go on, and the next try has only that one left.
+ * A crash leaves nothing under the key of a store, or the whole object, which the next try proves and adopts.
+ * @throws conflict `BackupConflict`, refused, corrupt, unavailable (after the other stores are done)
+ */
+export async function uploadBackup(ctx: BackupContext, captured: CapturedBackup): Promise<UploadedBackup> {
+  const folder = backupFolder(ctx.stagingDir, captured.backupId);
+  await requireMark(folder, 'captured');
+  const job = { ctx, captured, folder, entries: await listTarEntries(folder.clone) };
+  const pending: Repository[] = [];
+  for (const repository of ctx.repositories.all) {
+    const receipt = await readMark<Receipt>(folder, `stored-${repository.store.id}`);
+    if (receipt === undefined) pending.push(repository);
+  }
+  if (pending.length > 0) await storeAll(job, pending);
+  return collect(job);
+}
+
+interface Job {
+  readonly ctx: BackupContext;
+  readonly captured: CapturedBackup;
+  readonly folder: BackupFolder;
+  readonly entries: readonly TarEntry[];
+}
+
+async function storeAll(job: Job, pending: readonly Repository[]): Promise<void> {
+  const { ctx, captured } = job;
+  const key = keyOf(job);
+  const absent: Repository[] = [];
+  const present: Repository[] = [];
+  for (const repository of pending) {
+    const info = await repository.store.head(key, { signal: ctx.signal });
+    (info === undefined ? absent : present).push(repository);
+  }
+  const created = await sealInto(job, absent);
+  const tar = created.tar ?? (await digestOfTar(packFolder(job.folder.clone, job.entries, ctx.signal)));
+  for (const { store } of [...present, ...created.foundThere]) {
+    const object = await adoptStored({ ctx, store, key, context: contextOf(captured), tar });
+    await writeReceipt(job.folder, { store: store.id, object, ...tar });
+  }
+  const [failure] = created.failures;
+  if (failure !== undefined) throw failure;
+}
+
+interface Created {
+  /** null where nothing had to be sealed to its end. */
+  readonly tar: TarDigest | null;
+  /** Stores that turned out to hold an object under the key. */
+  readonly foundThere: readonly Repository[];
+  readonly failures: readonly unknown[];
+}
+
+/** One sealing, given to all stores that lack the object; writes the receipts of those that took it. */
+async function sealInto(job: Job, absent: readonly Repository[]): Promise<Created> {
+  if (absent.length === 0) return { tar: null, foundThere: [], failures: [] };
+  const { ctx, captured, folder, entries } = job;
+  const totalBytes = tarLength(entries);
+  let doneBytes = 0;
+  const sealed = seal(packFolder(folder.clone, entries, ctx.signal), {
+    key: ctx.repositories.key,
+    context: contextOf(captured),
+    level: ctx.level,
+    signal: ctx.signal,
+    onPlaintext(chunk) {
+      doneBytes += chunk.length;
+      ctx.onProgress(doneBytes, totalBytes);
+    },
+  });
+  const fan = fanOut(sealed.output, absent.length);
+  const outcomes = await Promise.allSettled(
+    absent.map(async ({ store }, index) => {
+      const branch = fan.branches[index] ?? missingBranch();
+      try {
+        return await store.create(keyOf(job), branch.output, {
+          metadata: metadataOf(captured),
+          signal: ctx.signal,
+        });
+      } finally {
+        branch.leave();
+      }
+    }),
+  );
+  await fan.done;
+  return settle(job, absent, outcomes, sealed.result);
+}
+
+async function settle(
+  job: Job,
+  absent: readonly Repository[],
+  outcomes: readonly PromiseSettledResult<CreateOutcome>[],
+  sealing: Promise<SealResult>,
+): Promise<Created> {
+  const having = (status: CreateOutcome['status']) =>
+    absent.filter((_, index) => {
+      const outcome = outcomes[index];
+      return outcome?.status === 'fulfilled' && outcome.value.status === status;
+    });
+  const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
+  const created = having('created');
+  if (created.length === 0) return { tar: null, foundThere: having('exists'), failures };
+  const result = await sealing;
+  faultPoint('backup.uploaded');
+  const tar = { tarBytes: result.plaintextBytes, tarSha256: result.plaintextSha256 };
+  for (const { store } of created) {
+    await writeReceipt(job.folder, { store: store.id, object: objectOf(job, result), ...tar });
+  }
+  return { tar, foundThere: having('exists'), failures };
+}
+
+function objectOf(job: Job, result: SealResult): StoredObject {
+  return {
+    key: keyOf(job),
+    lengthBytes: result.storedBytes,
+    sha256: result.storedSha256,
+    crc32: result.storedCrc32,
+    compression: 'zstd',
+    encryption: job.ctx.repositories.key.kind === 'none' ? 'none' : 'aws-encryption-sdk',
+  };
+}
+
+function keyOf({ ctx, captured }: Job): string {
+  return backupKey(captured.backupId, ctx.repositories.key.kind === 'none' ? 'none' : 'aws-encryption-sdk');
+}
+
+function contextOf(captured: CapturedBackup) {
+  return backupContext(captured.backupId, captured.repositoryId);
+}
+
+function metadataOf(captured: CapturedBackup): Record<string, string> {
+  return {
+    server_uuid: captured.serverUuid,
+    backup_id: captured.backupId,
+    binlog: captured.coordinates.binlog,
+    position: String(captured.coordinates.position),
+    compression: 'zstd',
+  };
+}
+
+async function writeReceipt(folder: BackupFolder, receipt: Receipt): Promise<void> {
+  await writeMark(folder, `stored-${receipt.store}`, receipt);
+}
+
+async function collect(job: Job): Promise<UploadedBackup> {
+  const receipts: Receipt[] = [];
+  for (const { store } of job.ctx.repositories.all) {
+    const receipt = await readMark<Receipt>(job.folder, `stored-${store.id}`);
+    if (receipt !== undefined) receipts.push(receipt);
+  }
+  const [first] = receipts;
+  if (first === undefined || receipts.some(({ tarSha256 }) => tarSha256 !== first.tarSha256)) {
+    throw tarsDiffer(job.captured.backupId, receipts);
+  }
+  return {
+    ...job.captured,
+    dataBytes: dataLength(job.entries),
+    tarBytes: first.tarBytes,
+    tarSha256: first.tarSha256,
+    objects: receipts.map(({ store, object }) => ({ store, object })),
+  };
+}
+
+function tarsDiffer(backupId: string, receipts: readonly Receipt[]): AppError {
+  return new AppError({
+    code: 'BackupsDiffer',
+    kind: 'corrupt',
+    message: `The stores got different contents for the backup ${backupId}: the staged clone changed between two tries.`,
+    hint: 'Leave the staging folder alone, and take the backup again.',
+    facts: { backupId, tars: receipts.map(({ store, tarSha256 }) => `${store}: ${tarSha256}`) },
+  });
+}
+
+function missingBranch(): never {
+  throw new AppError({ code: 'MissingBranch', kind: 'bug', message: 'A store has no branch of the stream.' });
+}
