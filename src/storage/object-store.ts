@@ -31,6 +31,8 @@ export interface CreateOptions {
   /** Where known, a small object goes in one request; otherwise the parts decide. */
   readonly lengthBytes?: number;
   readonly signal?: AbortSignal;
+  /** `parts` uploads in parts even what fits in one request, where the store knows parts; for the probe. */
+  readonly transfer?: 'as-needed' | 'parts';
   /** Called with the bytes that the store has acknowledged so far. */
   readonly onProgress?: (acknowledgedBytes: number) => void;
 }

@@ -1,0 +1,104 @@
+import type { Sha256 } from '../domain/identity.ts';
+import type { StoredObject } from '../domain/segment.ts';
+import type { SealContext } from '../envelope/context.ts';
+import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
+import type { EnvelopeKey } from '../envelope/keys.ts';
+import { open } from '../envelope/open.ts';
+import type { ObjectStore } from './object-store.ts';
+import { storedDiffers } from './refusals.ts';
+
+/** What the plaintext of a sealed object must be. */
+export interface ExpectedPlaintext {
+  readonly plaintextSha256: Sha256;
+  readonly lengthBytes: number;
+}
+
+export interface ReadBackOptions {
+  readonly signal?: AbortSignal;
+  /** Called with the stored bytes read so far. */
+  readonly onProgress?: (readBytes: number) => void;
+}
+
+/** The stored bytes of an object, as they were read. */
+export interface FoundObject {
+  readonly lengthBytes: number;
+  readonly sha256: Sha256;
+  readonly crc32: string;
+}
+
+/**
+ * Proves that a sealed object can be restored: reads all of it, decrypts, decompresses, and compares
+ * length and digest of what is stored and of the plaintext.
+ *
+ * @throws corrupt `StoredDiffers` and what `open` finds; refused `ObjectMissing`, `WrongKey`, `StoreDenied`; unavailable
+ */
+export async function verifyStored(
+  store: ObjectStore,
+  object: StoredObject,
+  key: EnvelopeKey,
+  context: SealContext,
+  expect: ExpectedPlaintext,
+  options: ReadBackOptions = {},
+): Promise<void> {
+  const found = await readSealed(store, object.key, key, context, expect, options);
+  if (found.lengthBytes === object.lengthBytes && found.sha256 === object.sha256) return;
+  throw storedDiffers(
+    store.location,
+    object.key,
+    `it has ${found.lengthBytes} bytes with SHA-256 ${found.sha256} where ${object.lengthBytes} bytes with ${object.sha256} were stored`,
+  );
+}
+
+/**
+ * Reads a sealed object to its end and proves its plaintext; returns what its stored bytes are.
+ * @throws as `verifyStored`
+ */
+export async function readSealed(
+  store: ObjectStore,
+  objectKey: string,
+  key: EnvelopeKey,
+  context: SealContext,
+  expect: ExpectedPlaintext,
+  options: ReadBackOptions = {},
+): Promise<FoundObject> {
+  const stored = new StoredDigest();
+  const plaintext = open(stored.watch(store, objectKey, options), {
+    key,
+    context: { ...context, plaintextSha256: expect.plaintextSha256 },
+    plaintextBytes: expect.lengthBytes,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  for await (const _ of plaintext);
+  return stored.finish();
+}
+
+/** Reads an object to its end; returns what its bytes are. @throws as `ObjectStore.read` */
+export async function readStored(
+  store: ObjectStore,
+  objectKey: string,
+  options: ReadBackOptions = {},
+): Promise<FoundObject> {
+  const stored = new StoredDigest();
+  for await (const _ of stored.watch(store, objectKey, options));
+  return stored.finish();
+}
+
+class StoredDigest {
+  readonly #sha256 = new RunningSha256();
+  readonly #crc32 = new RunningCrc32();
+
+  async *watch(store: ObjectStore, objectKey: string, options: ReadBackOptions): AsyncGenerator<Uint8Array> {
+    const { signal, onProgress } = options;
+    for await (const chunk of store.read(objectKey, signal === undefined ? {} : { signal })) {
+      this.#sha256.update(chunk);
+      this.#crc32.update(chunk);
+      onProgress?.(this.#sha256.lengthBytes);
+      yield chunk;
+    }
+  }
+
+  finish(): FoundObject {
+    const { lengthBytes } = this.#sha256;
+    return { lengthBytes, sha256: this.#sha256.finish(), crc32: this.#crc32.finish() };
+  }
+}

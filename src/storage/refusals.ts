@@ -1,0 +1,81 @@
+import { AppError } from '../domain/errors.ts';
+import type { Sha256 } from '../domain/identity.ts';
+import type { ReadOptions } from './object-store.ts';
+
+/** `read` of a key under which nothing lies. */
+export function objectMissing(location: string, key: string): AppError {
+  return new AppError({
+    code: 'ObjectMissing',
+    kind: 'refused',
+    message: `${location} holds no object ${key}, so what it should hold cannot be read from there.`,
+    hint: 'Read it from another store that holds it, or restore it there.',
+    facts: { location, key },
+  });
+}
+
+/** A permission is missing; `permission` is its name in the words of the store. */
+export function storeDenied(location: string, permission: string, detail: string): AppError {
+  return new AppError({
+    code: 'StoreDenied',
+    kind: 'refused',
+    message: `${location} denies ${permission} (${detail}), so this cannot be done there.`,
+    hint: `Grant ${permission} to the credentials or user in use, then try again.`,
+    facts: { location, permission, detail },
+  });
+}
+
+/** The store cannot be reached or used now; it may come back. */
+export function storeUnreachable(location: string, detail: string, cause?: unknown): AppError {
+  return new AppError({
+    code: 'StoreUnreachable',
+    kind: 'unavailable',
+    message: `${location} cannot be used now (${detail}). Nothing was lost; it is tried again.`,
+    hint: 'Check that the store is up and reachable from this host.',
+    facts: { location, detail },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** A body gave another number of bytes than was announced; nothing was created. */
+export function bodyLengthDiffers(key: string, announced: number, found: number): AppError {
+  return new AppError({
+    code: 'BodyLengthDiffers',
+    kind: 'corrupt',
+    message: `The body for ${key} has ${found} bytes where ${announced} were announced: it changed on its way, and nothing was stored.`,
+    facts: { key, announced, found },
+  });
+}
+
+/** The store gave other bytes than it promised or was given. */
+export function storedDiffers(location: string, key: string, detail: string): AppError {
+  return new AppError({
+    code: 'StoredDiffers',
+    kind: 'corrupt',
+    message: `${key} in ${location} is not what was stored: ${detail}. It cannot be relied on.`,
+    hint: 'Take it from another store that holds it, and find out what changed it here.',
+    facts: { location, key, detail },
+  });
+}
+
+/** Other content stands under a key that was to be created. */
+export function otherContent(location: string, key: string, found: Sha256, expected: Sha256): AppError {
+  return new AppError({
+    code: 'OtherContent',
+    kind: 'conflict',
+    message: `${location} holds other content under ${key} (SHA-256 ${found}, not ${expected}): nothing was overwritten and nothing stored.`,
+    hint: 'Two writers share this prefix, or somebody wrote there by hand. Find out who, and give one of them another prefix.',
+    facts: { location, key, found, expected },
+  });
+}
+
+/** The bytes from `start` (inclusive) to `end` (exclusive, Infinity for all). @throws bug `RangeMalformed` */
+export function requestedRange(options: ReadOptions): { readonly start: number; readonly end: number } {
+  const { offset = 0, lengthBytes = Number.POSITIVE_INFINITY } = options;
+  const fits = Number.isSafeInteger(offset) && offset >= 0 && lengthBytes >= 0 && !Number.isNaN(lengthBytes);
+  if (fits) return { start: offset, end: offset + lengthBytes };
+  throw new AppError({
+    code: 'RangeMalformed',
+    kind: 'bug',
+    message: `The range of ${lengthBytes} bytes from ${offset} is none, so nothing was read.`,
+  });
+}

@@ -1,0 +1,55 @@
+const MIB = 1024 * 1024;
+/** Size of the first parts, and of the largest object that goes in one request. */
+export const PART_BYTES = 8 * MIB;
+/** S3's limits. */
+export const MAX_PARTS = 10_000;
+/** Parts of the length so far that are in flight together; larger parts go one at a time. */
+const IN_FLIGHT_BYTES = 4 * PART_BYTES;
+/** Where the length is unknown, parts double after so many: 10,000 of them hold more than 5 TiB. */
+const PARTS_PER_SIZE = 1000;
+
+/** Size of part `number` (from 1): even where the length is known, growing where it is not. */
+export function partBytes(number: number, lengthBytes: number | null): number {
+  if (lengthBytes === null) return PART_BYTES * 2 ** Math.floor((number - 1) / PARTS_PER_SIZE);
+  return Math.max(PART_BYTES, Math.ceil(lengthBytes / MAX_PARTS / MIB) * MIB);
+}
+
+/** How many parts of this size are sent at once. */
+export function partsInFlight(bytes: number): number {
+  return Math.max(1, Math.floor(IN_FLIGHT_BYTES / bytes));
+}
+
+/** One part, in memory. */
+export interface Part {
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly last: boolean;
+}
+
+/** Cuts a stream into parts, each gathered into one piece. An empty stream is one empty part. */
+export async function* cutParts(
+  body: AsyncIterable<Uint8Array>,
+  lengthBytes: number | null,
+): AsyncGenerator<Part> {
+  let number = 1;
+  let pieces: Uint8Array[] = [];
+  let gathered = 0;
+  for await (const chunk of body) {
+    for (let rest = chunk; rest.length > 0; ) {
+      const size = partBytes(number, lengthBytes);
+      // A full part waits for the next byte, which says that it is not the last.
+      if (gathered === size) {
+        yield { number, bytes: Buffer.concat(pieces, gathered), last: false };
+        number += 1;
+        pieces = [];
+        gathered = 0;
+        continue;
+      }
+      const piece = rest.subarray(0, size - gathered);
+      pieces.push(piece);
+      gathered += piece.length;
+      rest = rest.subarray(piece.length);
+    }
+  }
+  yield { number, bytes: Buffer.concat(pieces, gathered), last: true };
+}

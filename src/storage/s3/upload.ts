@@ -1,0 +1,55 @@
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import type { CreateOptions, CreateOutcome } from '../object-store.ts';
+import { BodyDigest } from './body-digest.ts';
+import { type Bucket, crcToBase64, withSignal } from './bucket.ts';
+import { createdOrExists } from './conflict.ts';
+import { s3Error } from './errors.ts';
+import { putParts } from './multipart.ts';
+import { cutParts } from './parts.ts';
+import { checkLength, type Upload } from './task.ts';
+
+/**
+ * Creates an object with `If-None-Match: *`: in one request where it fits into one part, else in
+ * parts with a CRC-32 of the whole.
+ * @throws what the body throws; refused, unavailable, corrupt `BodyLengthDiffers`
+ */
+export async function upload(
+  bucket: Bucket,
+  objectKey: string,
+  body: AsyncIterable<Uint8Array>,
+  options: CreateOptions,
+): Promise<CreateOutcome> {
+  const task: Upload = { bucket, objectKey, options, digest: new BodyDigest() };
+  const parts = cutParts(task.digest.watch(body, options.signal), options.lengthBytes ?? null);
+  try {
+    // `cutParts` yields one part at least.
+    const { value: first } = await parts.next();
+    const whole = first.last && options.transfer !== 'parts';
+    const status = whole ? await putWhole(task, first.bytes) : await putParts(task, first, parts);
+    return status === 'exists' ? { status } : { status, ...task.digest.finish() };
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+async function putWhole(task: Upload, bytes: Buffer): Promise<'created' | 'exists'> {
+  const { bucket, objectKey, options, digest } = task;
+  checkLength(task);
+  const command = new PutObjectCommand({
+    Bucket: bucket.name,
+    Key: objectKey,
+    Body: bytes,
+    ContentLength: bytes.length,
+    ChecksumCRC32: crcToBase64(digest.crc32),
+    IfNoneMatch: '*',
+    Metadata: { ...options.metadata },
+  });
+  try {
+    const send = () => bucket.client.send(command, withSignal(options.signal));
+    const status = await createdOrExists(send, options.signal);
+    if (status === 'created') options.onProgress?.(bytes.length);
+    return status;
+  } catch (error) {
+    throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
+  }
+}
