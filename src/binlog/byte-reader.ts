@@ -65,19 +65,14 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + count);
   }
 
-  /** Packed integer of 1 to 9 bytes. Source: MySQL net_field_length_ll. */
-  packed(): bigint {
-    const first = this.u8();
-    if (first < 251) return BigInt(first);
-    if (first === 252) return this.bigUint(2);
-    if (first === 253) return this.bigUint(3);
-    if (first === 254) return this.bigUint(8);
-    throw this.malformed(`${first} cannot begin a packed integer`);
-  }
-
-  /** A packed integer that must be usable as a length or count. */
+  /** Packed integer of 1 to 9 bytes, where it is a length or count. Source: MySQL net_field_length_ll. */
   packedNumber(): number {
-    const value = this.packed();
+    const first = this.u8();
+    if (first < 251) return first;
+    if (first === 252) return this.uint(2);
+    if (first === 253) return this.uint(3);
+    if (first !== 254) throw this.malformed(`${first} cannot begin a packed integer`);
+    const value = this.bigUint(8);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.malformed(`a length of ${value} is absurd`);
     return Number(value);
   }

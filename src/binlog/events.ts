@@ -1,6 +1,7 @@
 import { ByteReader } from './byte-reader.ts';
 import { EVENT } from './event-types.ts';
 import type { Frame } from './frame.ts';
+import type { Place } from './problem.ts';
 
 function readerOf(frame: Frame): ByteReader {
   return new ByteReader(frame.bytes, frame.bodyStart, frame.bodyEnd, frame);
@@ -59,6 +60,8 @@ function readStatus(reader: ByteReader, end: number): SqlContext {
   return { sqlMode, clientCollation: 0 };
 }
 
+/** Length of QUERY's post-header. */
+const QUERY_BYTES = 13;
 /** Bytes of the post-header that EXECUTE_LOAD_QUERY has more than QUERY: file id, two positions, duplicate handling. */
 const LOAD_BYTES = 13;
 
@@ -76,6 +79,27 @@ export function decodeQuery(frame: Frame): QueryEvent {
   const schema = reader.take(schemaLength);
   if (reader.u8() !== 0) throw reader.malformed('its schema name does not end where it says');
   return { ...status, schema, errorCode, sql: reader.take(reader.remaining) };
+}
+
+const BEGIN = { kind: 'begin' } as const;
+const COMMIT = { kind: 'commit' } as const;
+
+/**
+ * Recognises QUERY events that are exactly BEGIN or COMMIT, as a server writes them: most of all
+ * QUERY events are. Null for any other, also for one that cannot be read.
+ */
+export function borderOf(frame: Frame): typeof BEGIN | typeof COMMIT | null {
+  const { view, bodyStart, bodyEnd } = frame;
+  if (frame.type !== EVENT.QUERY || bodyEnd - bodyStart < QUERY_BYTES) return null;
+  const schemaEnd =
+    bodyStart + QUERY_BYTES + view.getUint16(bodyStart + 11, true) + view.getUint8(bodyStart + 8);
+  const length = bodyEnd - schemaEnd - 1;
+  if (length !== 5 && length !== 6) return null;
+  // The zero behind the schema and the word's first letters, as one number.
+  const word = view.getUint32(schemaEnd, true);
+  const end = view.getUint16(bodyEnd - 2, true);
+  if (length === 5 && word === 0x47454200 && end === 0x4e49) return BEGIN;
+  return word === 0x4d4f4300 && view.getUint8(schemaEnd + 4) === 0x4d && end === 0x5449 ? COMMIT : null;
 }
 
 /** XA_PREPARE: the end of a prepared transaction, or of one committed in one phase. */
@@ -138,26 +162,35 @@ export interface PayloadHeader {
   /** As declared; what comes out is bounded where it is opened. */
   readonly uncompressedBytes: number;
   readonly payloadBytes: number;
-  /** Index in the frame's bytes. */
+  /** Index in the given bytes. */
   readonly payloadStart: number;
 }
 
-/** Decodes the header fields of TRANSACTION_PAYLOAD. Source: MySQL codecs/binary.cpp. @throws corrupt */
-export function decodePayloadHeader(frame: Frame): PayloadHeader {
-  const reader = readerOf(frame);
+/**
+ * Decodes the header fields of TRANSACTION_PAYLOAD, from the beginning of its body.
+ * Source: MySQL libs/mysql/binlog/event/codecs/binary.cpp. @throws corrupt
+ */
+export function decodePayloadHeader(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  bodyBytes: number,
+  place: Place,
+): PayloadHeader {
+  const reader = new ByteReader(bytes, start, end, place);
   const values = new Map<number, number>();
   for (let field = reader.packedNumber(); field !== 0; field = reader.packedNumber()) {
-    const length = reader.packedNumber();
-    const end = reader.position + length;
+    const next = reader.packedNumber() + reader.position;
     if (field <= 3) values.set(field, reader.packedNumber());
-    reader.skip(end - reader.position);
+    reader.skip(next - reader.position);
   }
   const payloadBytes = values.get(1) ?? 0;
   const type = values.get(2);
   if (type !== 0 && type !== 255) throw reader.malformed(`compression type ${type} is not known`);
-  const follow = frame.bodyBytes - (reader.position - frame.bodyStart);
-  if (payloadBytes !== follow)
+  const follow = bodyBytes - (reader.position - start);
+  if (payloadBytes !== follow) {
     throw reader.malformed(`a payload of ${payloadBytes} bytes is declared and ${follow} follow`);
+  }
   return {
     compression: type === 0 ? 'zstd' : 'none',
     uncompressedBytes: values.get(3) ?? payloadBytes,

@@ -39,8 +39,10 @@ export interface TransactionFact {
   /** `statement`: part of it may be logged as statements; `row`: only rows. */
   readonly format: 'row' | 'statement';
   readonly shape: TransactionShape;
-  /** With its GTID event. */
+  /** With its GTID event; what is inside a payload does not count. */
   readonly events: number;
+  /** Size that a payload declares for its content, not verified; null for the other shapes. */
+  readonly uncompressedBytes: number | null;
 }
 
 /** The transaction that is under way. */
@@ -116,4 +118,8 @@ export interface ScanReport {
   /** XA PREPARE without XA COMMIT or XA ROLLBACK in the same file; those inside a payload are not seen. */
   readonly xaPrepares: number;
   readonly temporaryTables: number;
+  /** Compressed transactions. */
+  readonly payloads: number;
+  /** The largest size that one of them declares for its content; whoever opens it must be bounded. */
+  readonly largestPayloadBytes: number;
 }

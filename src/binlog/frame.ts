@@ -17,6 +17,8 @@ export interface Frame extends Place {
   readonly flags: number;
   /** Holds the event's body from `bodyStart` to `bodyEnd`, without header and checksum. */
   readonly bytes: Uint8Array;
+  /** Over all of `bytes`' buffer. */
+  readonly view: DataView;
   readonly bodyStart: number;
   readonly bodyEnd: number;
   /** Length of the whole body, also where only its beginning is at hand. */
@@ -27,10 +29,14 @@ export interface Frame extends Place {
 
 /** Where the framer puts events. */
 export interface FrameSink {
-  /** Called when a header was read; its bytes are not verified yet. Throws to refuse the event. */
-  header(frame: Frame): void;
   /** Called when the whole event has passed and its checksum is right. */
   event(frame: Frame): void;
   /** Called for each part of a large event's body, in order, before `event`; not verified yet. */
   piece(frame: Frame, bytes: Uint8Array, start: number, end: number): void;
 }
+
+/**
+ * What holds for headers: in a `file` each event says where it ends, and none carries a mark of
+ * replication; inside a `payload` positions mean nothing.
+ */
+export type FrameSource = 'file' | 'payload';

@@ -1,8 +1,9 @@
 import { crc32 } from 'node:zlib';
+import { verifiedUpTo } from './crc-batch.ts';
 import { CHECKSUM_BYTES, FLAG, HEADER_BYTES, readU32 } from './event-header.ts';
 import { EVENT } from './event-types.ts';
 import type { ChecksumAlgorithm } from './format-description.ts';
-import type { Frame, FrameSink } from './frame.ts';
+import type { Frame, FrameSink, FrameSource } from './frame.ts';
 import { MAX_PREVIOUS_GTIDS_BYTES } from './previous-gtids.ts';
 import { corruptAt } from './problem.ts';
 
@@ -13,6 +14,10 @@ const NOTHING = new Uint8Array(0);
 const FLAGS_OFFSET = 17;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 /** A large event under way: only its beginning is kept. */
 interface Streamed {
@@ -28,6 +33,7 @@ interface Streamed {
  */
 export class EventFramer {
   readonly #sink: FrameSink;
+  readonly #source: FrameSource;
   readonly #frame: Writable<Frame>;
   /** Null until FORMAT_DESCRIPTION has said it. */
   #checksum: ChecksumAlgorithm | null;
@@ -43,9 +49,11 @@ export class EventFramer {
     readonly file: string;
     readonly startOffset: number;
     readonly checksum: ChecksumAlgorithm | null;
+    readonly source: FrameSource;
     readonly sink: FrameSink;
   }) {
     this.#sink = options.sink;
+    this.#source = options.source;
     this.#checksum = options.checksum;
     this.#frame = {
       file: options.file,
@@ -58,6 +66,7 @@ export class EventFramer {
       logPos: 0,
       flags: 0,
       bytes: NOTHING,
+      view: new DataView(NOTHING.buffer),
       bodyStart: 0,
       bodyEnd: 0,
       bodyBytes: 0,
@@ -100,32 +109,56 @@ export class EventFramer {
 
   /** The fast path: events that lie whole in the chunk. */
   #wholeEvents(chunk: Uint8Array, from: number): number {
+    const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
+    const last = chunk.length - HEADER_BYTES;
+    let verified = from;
     let at = from;
-    while (chunk.length - at >= HEADER_BYTES) {
-      const size = readU32(chunk, at + 9);
+    while (at <= last) {
+      const size = view.getUint32(at + 9, true);
       if (size > chunk.length - at) break;
-      this.#readHeader(chunk, at);
-      this.#finishWhole(chunk, at);
+      if (at >= verified && this.#checksum === 'crc32') verified = verifiedUpTo(view, chunk, at);
+      this.#readHeader(view, at);
+      this.#finishWhole(chunk, view, at, at < verified ? 'verified' : 'unverified');
       at += size;
     }
     return at;
   }
 
-  #readHeader(bytes: Uint8Array, at: number): void {
+  #readHeader(view: DataView, at: number): void {
     const frame = this.#frame;
+    const sizeBytes = view.getUint32(at + 9, true);
+    const footer = this.#footerOf(view.getUint8(at + 4));
     frame.offset = frame.endOffset;
-    frame.timestamp = readU32(bytes, at);
-    frame.type = bytes[at + 4] as number;
-    frame.serverId = readU32(bytes, at + 5);
-    frame.sizeBytes = readU32(bytes, at + 9);
-    frame.logPos = readU32(bytes, at + 13);
-    frame.flags = (bytes[at + 17] as number) | ((bytes[at + 18] as number) << 8);
-    const footer = this.#footerOf(frame.type);
-    if (frame.sizeBytes < HEADER_BYTES + footer) {
-      throw corruptAt(frame, 'absurd-length', `an event of ${frame.sizeBytes} bytes is too short to be one`);
+    frame.timestamp = view.getUint32(at, true);
+    frame.type = view.getUint8(at + 4);
+    frame.serverId = view.getUint32(at + 5, true);
+    frame.sizeBytes = sizeBytes;
+    frame.logPos = view.getUint32(at + 13, true);
+    frame.flags = view.getUint16(at + 17, true);
+    frame.bodyBytes = sizeBytes - HEADER_BYTES - footer;
+    if (frame.bodyBytes < 0) {
+      throw corruptAt(frame, 'absurd-length', `an event of ${sizeBytes} bytes is too short to be one`);
     }
-    frame.bodyBytes = frame.sizeBytes - HEADER_BYTES - footer;
-    this.#sink.header(frame);
+    if (this.#source === 'file') this.#checkPlace(frame);
+  }
+
+  /** Refuses an event by its header, before its length is believed. */
+  #checkPlace(frame: Frame): void {
+    const end = frame.offset + frame.sizeBytes;
+    if ((frame.flags & (FLAG.RELAY_LOG | FLAG.ARTIFICIAL)) !== 0) {
+      throw corruptAt(
+        frame,
+        'relay-log',
+        'it carries a mark of replication, so this is a relay log or a stream, not a binlog',
+      );
+    }
+    if (frame.logPos !== end % 0x1_0000_0000) {
+      throw corruptAt(
+        frame,
+        'position-mismatch',
+        `its header says that it ends at ${frame.logPos}, and by its place and length it ends at ${end}`,
+      );
+    }
   }
 
   /** FORMAT_DESCRIPTION always has a checksum, whatever algorithm it announces. */
@@ -133,14 +166,15 @@ export class EventFramer {
     return type === EVENT.FORMAT_DESCRIPTION || this.#checksum === 'crc32' ? CHECKSUM_BYTES : 0;
   }
 
-  #finishWhole(bytes: Uint8Array, at: number): void {
+  #finishWhole(bytes: Uint8Array, view: DataView, at: number, state: 'verified' | 'unverified'): void {
     const frame = this.#frame;
     frame.endOffset = frame.offset + frame.sizeBytes;
     frame.bytes = bytes;
+    frame.view = view;
     frame.bodyStart = at + HEADER_BYTES;
     frame.bodyEnd = frame.bodyStart + frame.bodyBytes;
     frame.extent = 'whole';
-    if (frame.bodyBytes + HEADER_BYTES < frame.sizeBytes) this.#verifyWhole(bytes, at);
+    if (state === 'unverified' && frame.bodyEnd < at + frame.sizeBytes) this.#verifyWhole(bytes, at);
     this.#sink.event(frame);
   }
 
@@ -172,7 +206,7 @@ export class EventFramer {
       this.#append(chunk, at, chunk.length);
       return;
     }
-    this.#readHeader(chunk, at);
+    this.#readHeader(viewOf(chunk), at);
     this.#append(chunk, at, at + HEADER_BYTES);
     this.#afterHeader(chunk, at + HEADER_BYTES);
   }
@@ -197,7 +231,7 @@ export class EventFramer {
       at = Math.min(HEADER_BYTES - this.#carried, chunk.length);
       this.#append(chunk, 0, at);
       if (this.#carried < HEADER_BYTES) return at;
-      this.#readHeader(this.#carry, 0);
+      this.#readHeader(viewOf(this.#carry), 0);
       return this.#afterHeader(chunk, at);
     }
     return this.#fillEvent(chunk, at);
@@ -208,7 +242,7 @@ export class EventFramer {
     this.#append(chunk, at, end);
     if (this.#carried < this.#frame.sizeBytes) return end;
     this.#carried = 0;
-    this.#finishWhole(this.#carry, 0);
+    this.#finishWhole(this.#carry, viewOf(this.#carry), 0, 'unverified');
     if (this.#carry.length > KEPT_BYTES) this.#carry = NOTHING;
     return end;
   }
@@ -249,6 +283,7 @@ export class EventFramer {
     if (footer > 0) this.#compare(stream.crc, readU32(this.#footer, 0));
     frame.endOffset = frame.offset + frame.sizeBytes;
     frame.bytes = this.#carry;
+    frame.view = viewOf(this.#carry);
     frame.bodyStart = HEADER_BYTES;
     frame.bodyEnd = this.#carried;
     frame.extent = 'prefix';

@@ -26,7 +26,6 @@ export interface GtidEvent {
   readonly serverVersionNumber: number | null;
 }
 
-const HIGH_BIT_55 = 1n << 55n;
 const HIGH_BIT_31 = 0x8000_0000;
 const TYPECODE_LOGICAL_CLOCK = 2;
 
@@ -46,39 +45,48 @@ function checkNumber(number: bigint, anonymous: boolean, reader: ByteReader): vo
   if (!fine) throw reader.malformed(`${number} is no number of such a GTID`);
 }
 
+/** Lengths of the classic layout: flags, UUID, number; type code and two logical times; one commit time. */
+const IDENTITY_BYTES = 25;
+const CLOCK_BYTES = 17;
+const TIME_BYTES = 7;
+
 /** Source: MySQL control_events.cpp, Gtid_event::Gtid_event. */
 function decodeClassic(frame: Frame, uuids: UuidFormatter): GtidEvent {
-  const reader = new ByteReader(frame.bytes, frame.bodyStart, frame.bodyEnd, frame);
+  const { view, bodyStart: start } = frame;
+  const reader = new ByteReader(frame.bytes, start, frame.bodyEnd, frame);
+  reader.skip(IDENTITY_BYTES);
   const anonymous = frame.type === EVENT.ANONYMOUS_GTID;
-  const flags = reader.u8();
-  const uuid = uuids.format(reader.take(16));
-  const number = reader.bigInt();
+  const number = view.getBigInt64(start + 17, true);
   checkNumber(number, anonymous, reader);
-  const clock = reader.remaining >= 17 && reader.u8() === TYPECODE_LOGICAL_CLOCK;
-  const lastCommitted = clock ? reader.bigInt() : 0n;
-  const sequenceNumber = clock ? reader.bigInt() : 0n;
-  const times = clock && reader.remaining >= 7 ? readTimes(reader) : null;
-  const transactionBytes = times !== null && reader.remaining > 0 ? length(reader.packed(), reader) : null;
-  const version = reader.remaining >= 4 ? reader.uint(4) : null;
+  const clock =
+    reader.remaining >= CLOCK_BYTES && view.getUint8(start + IDENTITY_BYTES) === TYPECODE_LOGICAL_CLOCK;
+  if (clock) reader.skip(CLOCK_BYTES);
+  const timeAt = clock && reader.remaining >= TIME_BYTES ? reader.skip(TIME_BYTES) : null;
+  const committedAtMicros = timeAt === null ? null : readTime(view, timeAt, reader);
+  const twice = timeAt !== null && (view.getUint8(timeAt + 6) & 0x80) !== 0;
+  const originalCommittedAtMicros = twice
+    ? readTime(view, reader.skip(TIME_BYTES), reader)
+    : committedAtMicros;
+  const transactionBytes = timeAt !== null && reader.remaining > 0 ? reader.packedNumber() : 0;
+  const version = reader.remaining >= 4 ? view.getUint32(reader.skip(4), true) : null;
   return {
-    gtid: anonymous ? null : { uuid, tag: '', number },
-    mayHoldStatements: (flags & 1) !== 0,
-    lastCommitted,
-    sequenceNumber,
-    committedAtMicros: times?.immediate ?? null,
-    originalCommittedAtMicros: times?.original ?? null,
-    transactionBytes,
+    gtid: anonymous ? null : { uuid: uuids.format(frame.bytes, start + 1), tag: '', number },
+    mayHoldStatements: (view.getUint8(start) & 1) !== 0,
+    lastCommitted: clock ? view.getBigInt64(start + 26, true) : 0n,
+    sequenceNumber: clock ? view.getBigInt64(start + 34, true) : 0n,
+    committedAtMicros,
+    originalCommittedAtMicros,
+    transactionBytes: transactionBytes === 0 ? null : transactionBytes,
     serverVersionNumber: version === null ? null : version % HIGH_BIT_31,
   };
 }
 
-function readTimes(reader: ByteReader): { immediate: Micros; original: Micros } {
-  const first = reader.bigUint(7);
-  if ((first & HIGH_BIT_55) === 0n) {
-    const both = time(first, reader);
-    return { immediate: both, original: both };
-  }
-  return { immediate: time(first - HIGH_BIT_55, reader), original: time(reader.bigUint(7), reader) };
+/** Seven bytes: 55 bits of time, and one that says that another time follows. */
+function readTime(view: DataView, at: number, reader: ByteReader): Micros {
+  const low = view.getUint32(at, true);
+  const high = view.getUint16(at + 4, true) + (view.getUint8(at + 6) & 0x7f) * 0x1_0000;
+  const exact = high < 0x20_0000 ? BigInt(low + high * 0x1_0000_0000) : (BigInt(high) << 32n) | BigInt(low);
+  return time(exact, reader);
 }
 
 interface TaggedFields {
@@ -189,7 +197,7 @@ function decodeTagged(frame: Frame, uuids: UuidFormatter): GtidEvent {
   checkNumber(fields.number, false, reader);
   const immediate = time(fields.immediate, reader);
   return {
-    gtid: { uuid: uuids.format(fields.uuid), tag: fields.tag, number: fields.number },
+    gtid: { uuid: uuids.format(fields.uuid, 0), tag: fields.tag, number: fields.number },
     mayHoldStatements: (fields.flags & 1) !== 0,
     lastCommitted: fields.lastCommitted,
     sequenceNumber: fields.sequenceNumber,

@@ -1,57 +1,63 @@
 import type { Gtid } from '../domain/gtid.ts';
 import { type GtidSet, GtidSetBuilder } from '../domain/gtid-set.ts';
+import type { ServerUuid } from '../domain/identity.ts';
 
-/** Numbers of one UUID and tag: all up to `highest`, without the holes. */
+/** Numbers of one UUID and tag: all from 1 to `highest`, without the holes. */
 interface Numbers {
+  readonly uuid: ServerUuid;
+  readonly tag: string;
   highest: bigint;
   /** Pairs of first and last missing number, ascending. */
   readonly holes: [bigint, bigint][];
+  /** Highest number before this file; a larger one cannot have been logged there. */
+  readonly highestPrevious: bigint;
 }
 
 /** Collects the GTIDs of a log and finds those that come twice; ascending numbers cost O(1). */
 export class GtidHistory {
-  readonly #builder = new GtidSetBuilder();
-  readonly #lines = new Map<string, Map<string, Numbers>>();
-  #previous: GtidSet | null = null;
-  #lastUuid = '';
-  #lastTag = '';
-  #lastNumbers: Numbers | null = null;
+  readonly #lines = new Map<string, Numbers>();
+  readonly #previous: GtidSet;
+  readonly #highestPrevious = new Map<string, bigint>();
+  #last: Numbers | null = null;
 
-  /** Sets what was logged before the file. */
-  setPrevious(set: GtidSet): void {
-    this.#previous = set;
+  /** @param previous what was logged before the file */
+  constructor(previous: GtidSet) {
+    this.#previous = previous;
+    previous.forEachRange((uuid, tag, _from, to) => this.#highestPrevious.set(`${uuid}:${tag}`, to));
   }
 
   /** Adds a GTID. Returns where it stands already, if it does. */
   add(gtid: Gtid): 'new' | 'in this file' | 'in PREVIOUS_GTIDS' {
-    if (this.#previous?.contains(gtid)) return 'in PREVIOUS_GTIDS';
-    if (!remember(this.#numbersOf(gtid), gtid.number)) return 'in this file';
-    this.#builder.add(gtid);
-    return 'new';
+    const numbers = this.#numbersOf(gtid);
+    if (gtid.number <= numbers.highestPrevious && this.#previous.contains(gtid)) return 'in PREVIOUS_GTIDS';
+    return remember(numbers, gtid.number) ? 'new' : 'in this file';
   }
 
   /** All that was added. */
   build(): GtidSet {
-    return this.#builder.build();
+    const builder = new GtidSetBuilder();
+    for (const { uuid, tag, highest, holes } of this.#lines.values()) {
+      let from = 1n;
+      for (const [first, last] of holes) {
+        if (first > from) builder.addRange(uuid, tag, from, first - 1n);
+        from = last + 1n;
+      }
+      builder.addRange(uuid, tag, from, highest);
+    }
+    return builder.build();
   }
 
   #numbersOf(gtid: Gtid): Numbers {
-    if (this.#lastNumbers !== null && gtid.uuid === this.#lastUuid && gtid.tag === this.#lastTag) {
-      return this.#lastNumbers;
-    }
-    let tags = this.#lines.get(gtid.uuid);
-    if (tags === undefined) {
-      tags = new Map();
-      this.#lines.set(gtid.uuid, tags);
-    }
-    let numbers = tags.get(gtid.tag);
+    const last = this.#last;
+    if (last !== null && gtid.uuid === last.uuid && gtid.tag === last.tag) return last;
+    const key = `${gtid.uuid}:${gtid.tag}`;
+    let numbers = this.#lines.get(key);
     if (numbers === undefined) {
-      numbers = { highest: 0n, holes: [] };
-      tags.set(gtid.tag, numbers);
+      const highestPrevious = this.#highestPrevious.get(key) ?? 0n;
+      numbers = { uuid: gtid.uuid, tag: gtid.tag, highest: 0n, holes: [], highestPrevious };
+      this.#lines.set(key, numbers);
     }
-    this.#lastUuid = gtid.uuid;
-    this.#lastTag = gtid.tag;
-    this.#lastNumbers = numbers;
+    this.#last = numbers;
     return numbers;
   }
 }

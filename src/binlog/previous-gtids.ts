@@ -39,7 +39,7 @@ export function decodePreviousGtids(frame: Frame): GtidSet {
   const builder = new GtidSetBuilder();
   const uuids = new UuidFormatter();
   for (let i = 0; i < count; i++) {
-    const uuid = uuids.format(reader.take(16));
+    const uuid = uuids.format(frame.bytes, reader.skip(16));
     const tag = tagged ? readTag(reader) : '';
     const intervals = reader.bigInt();
     let previousEnd = 0n;

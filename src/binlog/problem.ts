@@ -77,7 +77,8 @@ export function corruptAt(place: Place, code: ProblemCode, reason: string): AppE
   return errorOf(problemAt(place, code, reason));
 }
 
-function errorOf(problem: BinlogProblem): AppError {
+/** The error for a problem of a report. */
+export function errorOf(problem: BinlogProblem): AppError {
   const event = problem.eventType === null ? '' : ` (${problem.eventType})`;
   return new AppError({
     code: BINLOG_CORRUPT,

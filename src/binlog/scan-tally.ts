@@ -1,5 +1,5 @@
 import type { Micros } from '../domain/time.ts';
-import type { TransactionFact } from './facts.ts';
+import type { GtidEvent } from './gtid-event.ts';
 import type { Statement } from './sql.ts';
 
 /** Counts over a whole log, filled while it is scanned. */
@@ -10,6 +10,8 @@ export class ScanTally {
   clockInversions = 0;
   eventDdl = 0;
   temporaryTables = 0;
+  payloads = 0;
+  largestPayloadBytes = 0;
   firstCommit: Micros | null = null;
   lastCommit: Micros | null = null;
   maxCommit: Micros | null = null;
@@ -20,15 +22,20 @@ export class ScanTally {
     return this.#prepared.size;
   }
 
-  transaction(fact: TransactionFact): void {
+  transaction(event: GtidEvent): void {
     this.transactions += 1;
-    if (fact.gtid === null) this.anonymousTransactions += 1;
-    const at = fact.committedAtMicros;
+    if (event.gtid === null) this.anonymousTransactions += 1;
+    const at = event.committedAtMicros;
     if (at === null) return;
     this.firstCommit ??= at;
     this.lastCommit = at;
     if (this.maxCommit !== null && at < this.maxCommit) this.clockInversions += 1;
     else this.maxCommit = at;
+  }
+
+  payload(uncompressedBytes: number): void {
+    this.payloads += 1;
+    this.largestPayloadBytes = Math.max(this.largestPayloadBytes, uncompressedBytes);
   }
 
   prepared(xid: string): void {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { AppError } from '../domain/errors.ts';
 import type { Sha256 } from '../domain/identity.ts';
 import type { ScanReport, ScanVisitor } from './facts.ts';
 import { readFileChunks } from './file-chunks.ts';
-import { type BinlogProblem, problemOf } from './problem.ts';
+import { type BinlogProblem, errorOf, problemOf } from './problem.ts';
 import { BinlogScanner } from './scanner.ts';
 
 export interface ScanOptions {
@@ -55,11 +54,5 @@ export async function scanFile(
 /** Throws the first problem of a report, where it has one. @throws corrupt */
 export function requireSound(report: ScanReport): void {
   const [first] = report.problems;
-  if (first === undefined) return;
-  throw new AppError({
-    code: 'BinlogCorrupt',
-    kind: 'corrupt',
-    message: `${report.file} is not sound: at offset ${first.offset}${first.eventType === null ? '' : ` (${first.eventType})`} ${first.reason}. It cannot be archived.`,
-    facts: { ...first },
-  });
+  if (first !== undefined) throw errorOf(first);
 }

@@ -1,8 +1,15 @@
-import type { GtidSet } from '../domain/gtid-set.ts';
+import { GtidSet } from '../domain/gtid-set.ts';
 import { microsFromSeconds } from '../domain/time.ts';
 import { FLAG } from './event-header.ts';
 import { EVENT, eventName, isGtidEvent, isKnownEvent } from './event-types.ts';
-import { decodeIncident, decodeQuery, decodeRotate, decodeXaPrepare } from './events.ts';
+import {
+  borderOf,
+  decodeIncident,
+  decodePayloadHeader,
+  decodeQuery,
+  decodeRotate,
+  decodeXaPrepare,
+} from './events.ts';
 import type { OpenTransaction, ScanReport, ScanVisitor, TransactionShape } from './facts.ts';
 import { decodeFormatDescription, type FormatDescription } from './format-description.ts';
 import type { Frame, FrameSink } from './frame.ts';
@@ -13,15 +20,11 @@ import { MagicReader } from './magic.ts';
 import { decodePreviousGtids } from './previous-gtids.ts';
 import { type BinlogProblem, corruptAt, problemAt } from './problem.ts';
 import { ScanTally } from './scan-tally.ts';
-import { classifyStatement, type Statement } from './sql.ts';
+import { classifyStatement } from './sql.ts';
 import { decodeText } from './sql-tokens.ts';
 import { StatementContext } from './statement-context.ts';
 import { TransactionTracker } from './transaction-tracker.ts';
 import { UuidFormatter } from './uuid.ts';
-
-const BEGIN: Statement = { kind: 'begin' };
-const COMMIT: Statement = { kind: 'commit' };
-const NO_SCHEMA = '';
 
 export interface ScannerOptions {
   /** Name for messages: a path or a binlog name. */
@@ -44,13 +47,14 @@ export class BinlogScanner implements FrameSink {
   readonly #framer: EventFramer;
   readonly #tracker = new TransactionTracker();
   readonly #context = new StatementContext();
-  readonly #history = new GtidHistory();
+  #history: GtidHistory | null = null;
   readonly #tally = new ScanTally();
   readonly #uuids = new UuidFormatter();
   #format: FormatDescription | null = null;
   #previousGtids: GtidSet | null = null;
   #open: OpenTransaction | null = null;
   #openEvents = 0;
+  #uncompressedBytes = 0;
   #sequence = 0n;
   #closedBy: 'rotate' | 'stop' | null = null;
   #nextBinlog: string | null = null;
@@ -60,7 +64,13 @@ export class BinlogScanner implements FrameSink {
     this.#file = options.file;
     this.#visitor = options.visitor ?? {};
     this.#magic = new MagicReader(options.file);
-    this.#framer = new EventFramer({ file: options.file, startOffset: 4, checksum: null, sink: this });
+    this.#framer = new EventFramer({
+      file: options.file,
+      startOffset: 4,
+      checksum: null,
+      source: 'file',
+      sink: this,
+    });
   }
 
   /** Takes the next bytes of the file; the caller may reuse them afterwards. @throws corrupt */
@@ -86,7 +96,7 @@ export class BinlogScanner implements FrameSink {
       serverId: format?.serverId ?? null,
       checksum: format?.checksum ?? null,
       previousGtids: this.#previousGtids,
-      gtids: this.#history.build(),
+      gtids: this.#history?.build() ?? GtidSet.EMPTY,
       transactions: tally.transactions,
       anonymousTransactions: tally.anonymousTransactions,
       events: tally.events,
@@ -104,33 +114,9 @@ export class BinlogScanner implements FrameSink {
       eventDdl: tally.eventDdl,
       xaPrepares: tally.xaPrepares,
       temporaryTables: tally.temporaryTables,
+      payloads: tally.payloads,
+      largestPayloadBytes: tally.largestPayloadBytes,
     };
-  }
-
-  /** For the framer: refuses an event by its header, before its length is believed. */
-  header(frame: Frame): void {
-    if ((frame.flags & (FLAG.RELAY_LOG | FLAG.ARTIFICIAL)) !== 0) {
-      throw corruptAt(
-        frame,
-        'relay-log',
-        'it carries a mark of replication, so this is a relay log or a stream, not a binlog',
-      );
-    }
-    const end = frame.offset + frame.sizeBytes;
-    if (frame.logPos !== end % 0x1_0000_0000) {
-      throw corruptAt(
-        frame,
-        'position-mismatch',
-        `its header says that it ends at ${frame.logPos}, and by its place and length it ends at ${end}`,
-      );
-    }
-    if (this.#format === null && frame.type !== EVENT.FORMAT_DESCRIPTION) {
-      throw corruptAt(
-        frame,
-        'format-description-missing',
-        'a log begins with FORMAT_DESCRIPTION, and this one does not',
-      );
-    }
   }
 
   /** For the framer: takes a verified event. */
@@ -166,6 +152,13 @@ export class BinlogScanner implements FrameSink {
   /** FORMAT_DESCRIPTION at 4, PREVIOUS_GTIDS after it. */
   #preamble(frame: Frame): void {
     if (this.#format === null) {
+      if (frame.type !== EVENT.FORMAT_DESCRIPTION) {
+        throw corruptAt(
+          frame,
+          'format-description-missing',
+          'a log begins with FORMAT_DESCRIPTION, and this one does not',
+        );
+      }
       this.#format = decodeFormatDescription(frame);
       this.#framer.setChecksum(this.#format.checksum);
       return;
@@ -179,7 +172,7 @@ export class BinlogScanner implements FrameSink {
       );
     }
     this.#previousGtids = decodePreviousGtids(frame);
-    this.#history.setPrevious(this.#previousGtids);
+    this.#history = new GtidHistory(this.#previousGtids);
   }
 
   /** An event that no transaction and no end of file explains. Returns where it may be skipped. */
@@ -234,7 +227,7 @@ export class BinlogScanner implements FrameSink {
       );
     }
     if (sequenceNumber !== 0n) this.#sequence = sequenceNumber;
-    const known = gtid === null ? 'new' : this.#history.add(gtid);
+    const known = gtid === null ? 'new' : (this.#history?.add(gtid) ?? 'new');
     if (known !== 'new') throw corruptAt(frame, 'duplicate-gtid', `its GTID stands ${known} already`);
     this.#open = { gtidEvent, startOffset: frame.offset, serverId: frame.serverId };
     this.#openEvents = 1;
@@ -252,6 +245,7 @@ export class BinlogScanner implements FrameSink {
     else shape = this.#tracker.event(frame);
     if (type === EVENT.USER_VAR) this.#context.userVariable(frame);
     if (type === EVENT.XA_PREPARE) shape = this.#prepare(frame);
+    if (type === EVENT.TRANSACTION_PAYLOAD) this.#payload(frame);
     this.#visitor.event?.({ frame, transaction });
     if (shape !== null) this.#finish(frame, transaction, shape);
   }
@@ -281,6 +275,18 @@ export class BinlogScanner implements FrameSink {
     this.#unexpected(frame);
   }
 
+  #payload(frame: Frame): void {
+    const { bytes, bodyStart, bodyEnd, bodyBytes } = frame;
+    this.#uncompressedBytes = decodePayloadHeader(
+      bytes,
+      bodyStart,
+      bodyEnd,
+      bodyBytes,
+      frame,
+    ).uncompressedBytes;
+    this.#tally.payload(this.#uncompressedBytes);
+  }
+
   #prepare(frame: Frame): TransactionShape {
     const { onePhase, xid } = decodeXaPrepare(frame);
     if (!onePhase) this.#tally.prepared(xid);
@@ -288,11 +294,11 @@ export class BinlogScanner implements FrameSink {
   }
 
   #query(frame: Frame, transaction: OpenTransaction): TransactionShape | null {
+    const border = borderOf(frame);
+    if (border !== null && this.#visitor.query === undefined) return this.#tracker.query(frame, border);
     const query = decodeQuery(frame);
     this.#context.check(frame, query);
-    const border = borderOf(query.sql);
-    const schema =
-      border === null || this.#visitor.query !== undefined ? decodeText(query.schema) : NO_SCHEMA;
+    const schema = decodeText(query.schema);
     const statement = border ?? classifyStatement(query.sql, schema, query);
     const shape = this.#tracker.query(frame, statement);
     this.#tally.statement(statement);
@@ -319,7 +325,8 @@ export class BinlogScanner implements FrameSink {
       );
     }
     this.#open = null;
-    const fact = {
+    this.#tally.transaction(gtidEvent);
+    this.#visitor.transaction?.({
       gtid: gtidEvent.gtid,
       startOffset,
       endOffset: frame.endOffset,
@@ -330,9 +337,8 @@ export class BinlogScanner implements FrameSink {
       format: gtidEvent.mayHoldStatements ? 'statement' : 'row',
       shape,
       events: this.#openEvents,
-    } as const;
-    this.#tally.transaction(fact);
-    this.#visitor.transaction?.(fact);
+      uncompressedBytes: shape === 'payload' ? this.#uncompressedBytes : null,
+    });
   }
 
   #endProblems(): BinlogProblem[] {
@@ -370,28 +376,4 @@ export class BinlogScanner implements FrameSink {
     }
     return problems;
   }
-}
-
-/** BEGIN and COMMIT as a server writes them, without a look at tokens; they are most of all QUERY events. */
-function borderOf(sql: Uint8Array): Statement | null {
-  if (
-    sql.length === 5 &&
-    sql[0] === 0x42 &&
-    sql[1] === 0x45 &&
-    sql[2] === 0x47 &&
-    sql[3] === 0x49 &&
-    sql[4] === 0x4e
-  )
-    return BEGIN;
-  if (
-    sql.length === 6 &&
-    sql[0] === 0x43 &&
-    sql[1] === 0x4f &&
-    sql[2] === 0x4d &&
-    sql[3] === 0x4d &&
-    sql[4] === 0x49 &&
-    sql[5] === 0x54
-  )
-    return COMMIT;
-  return null;
 }

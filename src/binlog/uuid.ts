@@ -16,11 +16,11 @@ export class UuidFormatter {
   readonly #last = new Uint8Array(16);
   #text: ServerUuid = format(this.#last);
 
-  /** @param bytes at least 16 */
-  format(bytes: Uint8Array): ServerUuid {
+  /** Formats the 16 bytes from `at` on; the caller has checked that they are there. */
+  format(bytes: Uint8Array, at: number): ServerUuid {
     for (let i = 0; i < 16; i++) {
-      if (bytes[i] === this.#last[i]) continue;
-      this.#last.set(bytes.subarray(0, 16));
+      if (bytes[at + i] === this.#last[i]) continue;
+      this.#last.set(bytes.subarray(at, at + 16));
       this.#text = format(this.#last);
       break;
     }
