@@ -58,13 +58,14 @@ export async function noteProblems(entity: ArchiveEntity, problems: readonly Log
 /** Puts a log that was refused on the list, and writes the refusal into every catalog. */
 export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: AppError): Promise<void> {
   const { serverUuid, binlog, createdAt, lengthBytes } = log;
-  const { code, message, hint = '' } = refusal;
+  const { code, kind, message, hint = '' } = refusal;
   const letter: DeadLetter = {
     serverUuid,
     binlog,
     createdAt,
     lengthBytes,
     code,
+    kind,
     message,
     hint,
     foundBy: 'transfer',

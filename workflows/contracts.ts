@@ -3,6 +3,7 @@
  * All of it is plain JSON, because Temporal's CLI and web UI send it too; unknown keys are refused.
  */
 import { z } from 'zod';
+import { type ErrorKind, EXIT_CODES } from '../src/domain/errors.ts';
 
 const clusterName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the name of a cluster');
 const sourceId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the id of a source');
@@ -36,6 +37,7 @@ export interface DeadLetter {
   readonly lengthBytes: number;
   /** Stable code of the problem: `ArchiveGap`, `EventChecksumMismatch` and the like. */
   readonly code: string;
+  readonly kind: ErrorKind;
   readonly message: string;
   readonly hint: string;
   /** `plan`: seen again at every look, gone when its cause is; `transfer`: waits for an operator's word. */
@@ -76,12 +78,15 @@ export interface StoreHead {
   readonly sha256: string;
 }
 
+const errorKind = z.enum(Object.keys(EXIT_CODES) as [ErrorKind, ...ErrorKind[]]);
+
 const deadLetter: z.ZodType<DeadLetter> = z.strictObject({
   serverUuid: z.string(),
   binlog: z.string(),
   createdAt: z.string(),
   lengthBytes: z.number(),
   code: z.string(),
+  kind: errorKind,
   message: z.string(),
   hint: z.string(),
   foundBy: z.enum(['plan', 'transfer']),

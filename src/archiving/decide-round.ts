@@ -143,6 +143,12 @@ function matches(letters: readonly LetterRef[], log: SourceLog): boolean {
   );
 }
 
+const REFUSAL_CODES: Readonly<Record<'bad-name' | 'encrypted' | 'gtid-mode', string>> = {
+  'bad-name': 'BinlogNameUnsafe',
+  encrypted: 'BinlogEncrypted',
+  'gtid-mode': 'GtidModeOff',
+};
+
 /** What a decision means for the operator; nothing where none is needed. */
 function problemOf(serverUuid: ServerUuid, source: SourceLog, decision: ArchiveDecision): LogProblem[] {
   const letter = {
@@ -157,6 +163,7 @@ function problemOf(serverUuid: ServerUuid, source: SourceLog, decision: ArchiveD
         {
           ...letter,
           code: 'ArchiveGap',
+          kind: 'refused',
           message: decision.detail,
           hint: 'Accept the gap (pitrail archive --accept-gap) and take a base backup after it.',
         },
@@ -166,6 +173,7 @@ function problemOf(serverUuid: ServerUuid, source: SourceLog, decision: ArchiveD
         {
           ...letter,
           code: source.problem?.code ?? 'BinlogUnreadable',
+          kind: source.problem?.kind ?? 'corrupt',
           message: source.problem?.message ?? `The beginning of ${source.name} was not read.`,
           hint: source.problem?.hint ?? 'Compare the file with the server.',
         },
@@ -176,9 +184,10 @@ function problemOf(serverUuid: ServerUuid, source: SourceLog, decision: ArchiveD
         : [
             {
               ...letter,
-              code: `Binlog-${decision.reason}`,
+              code: REFUSAL_CODES[decision.reason],
+              kind: 'refused',
               message: decision.detail,
-              hint: 'See the message.',
+              hint: 'Later logs of this server wait until it is mended, or the gap is accepted.',
             },
           ];
     case 'already-archived':

@@ -38,6 +38,8 @@ export interface SourceView extends RoundView {
  */
 export async function discover(options: DiscoverOptions): Promise<Discovery> {
   const view = await viewSource(options);
+  await ensureStagingDir(options.source.stagingDir, view.serverUuid);
+  await removeLeftovers(options.source.stagingDir, view.serverUuid);
   const [primary] = view.stores;
   return {
     serverUuid: view.serverUuid,
@@ -48,14 +50,12 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
   };
 }
 
-/** Reads everything that decides a round. @throws as `discover` */
+/** Reads everything that decides a round, and changes nothing. @throws as `discover` */
 export async function viewSource(options: DiscoverOptions): Promise<SourceView> {
   const { source, session, cache, repositories, heads, setAside } = options;
   const facts = await readServerFacts(session);
   const { serverUuid, gtidMode } = facts;
   assertArchivable(facts, session.where);
-  await ensureStagingDir(source.stagingDir, serverUuid);
-  await removeLeftovers(source.stagingDir, serverUuid);
   const stores = await Promise.all(
     repositories.all.map(async ({ store, catalog }) => {
       const seen = heads.get(store.id);

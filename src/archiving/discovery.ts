@@ -1,3 +1,4 @@
+import type { ErrorKind } from '../domain/errors.ts';
 import type { ServerUuid, Sha256 } from '../domain/identity.ts';
 import type { LogRef } from './staging.ts';
 
@@ -13,6 +14,7 @@ export interface LetterRef {
 /** Why a log cannot be archived as it is. */
 export interface LogProblem extends LetterRef {
   readonly code: string;
+  readonly kind: ErrorKind;
   readonly message: string;
   readonly hint: string;
 }

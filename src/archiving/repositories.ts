@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type Catalog, openCatalog } from '../catalog/catalog.ts';
+import { type AppendBy, type Catalog, openCatalog } from '../catalog/catalog.ts';
 import { loadSigningKey, loadTrustedKey } from '../catalog/keys.ts';
 import type { ClusterConfig, EncryptionConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
@@ -9,6 +9,9 @@ import { type EnvelopeKey, loadKeyFile, noEncryption } from '../envelope/keys.ts
 import type { ObjectStore } from '../storage/object-store.ts';
 import { openStore } from '../storage/open-store.ts';
 import type { Signature } from './commit.ts';
+
+/** The epoch of a repository before any handoff. */
+const FIRST_EPOCH = 1;
 
 /** One store of a cluster with its catalog. */
 export interface Repository {
@@ -76,11 +79,12 @@ export async function sharedRepositoryId(repositories: Repositories): Promise<Re
 
 /** Signs entries as this process, in the epoch that the catalog has. */
 export function signAs(role: string, now: () => Micros): Signature {
-  return (state) => ({
-    writer: `${hostname()}/${process.pid}/${role}`,
-    epoch: state.epoch,
-    at: formatInstant(now()),
-  });
+  return (state) => firstSignature(role, now(), state.epoch);
+}
+
+/** Signs the first entries of a repository, which has no state yet. */
+export function firstSignature(role: string, at: Micros, epoch = FIRST_EPOCH): AppendBy {
+  return { writer: `${hostname()}/${process.pid}/${role}`, epoch, at: formatInstant(at) };
 }
 
 /** The present time. */

@@ -2,11 +2,12 @@ import { createReadStream } from 'node:fs';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
-import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
+import type { SealContext } from '../envelope/context.ts';
+import { RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { faultPoint } from '../process/fault.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { verifyStored } from '../storage/read-back.ts';
+import { type ExpectedPlaintext, readSealed, verifyStored } from '../storage/read-back.ts';
 import { requireFacts, type SealedSegment } from './facts-file.ts';
 import { segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
@@ -48,8 +49,8 @@ export async function uploadSegment(options: UploadOptions): Promise<StoredObjec
     onProgress: options.onProgress,
   });
   faultPoint('archive.uploaded');
-  const object = outcome.status === 'created' ? sealed.object : await adopt(sealed, options);
-  await readBack(sealed, object, options);
+  const object =
+    outcome.status === 'created' ? await readBack(sealed, options) : await adopt(sealed, options);
   faultPoint('archive.read-back');
   return object;
 }
@@ -90,41 +91,37 @@ async function spoolAltered(options: UploadOptions, sealed: SealedSegment, sent:
   });
 }
 
-/** Takes the object that stands under the key; the read-back after it proves what is inside. */
-async function adopt(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
-  const sha256 = new RunningSha256();
-  const crc32 = new RunningCrc32();
-  for await (const chunk of options.store.read(sealed.object.key, { signal: options.signal })) {
-    sha256.update(chunk);
-    crc32.update(chunk);
-  }
-  return {
-    ...sealed.object,
-    lengthBytes: sha256.lengthBytes,
-    sha256: sha256.finish(),
-    crc32: crc32.finish(),
-  };
+async function readBack(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
+  const { store, key, signal } = options;
+  await verifyStored(store, sealed.object, key, contextOf(options), expected(sealed), { signal });
+  return sealed.object;
 }
 
-async function readBack(sealed: SealedSegment, object: StoredObject, options: UploadOptions): Promise<void> {
-  const { store, log, key, repositoryId } = options;
-  const { sha256, lengthBytes } = sealed.segment;
+/** Takes the object that stands under the key, where it holds this very log. */
+async function adopt(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
+  const { store, key, log, signal } = options;
+  const objectKey = sealed.object.key;
   try {
-    await verifyStored(store, object, key, segmentContext(log, repositoryId), {
-      plaintextSha256: sha256,
-      lengthBytes,
-    });
+    const found = await readSealed(store, objectKey, key, contextOf(options), expected(sealed), { signal });
+    return { ...sealed.object, ...found };
   } catch (error) {
-    const ours = object.sha256 === sealed.object.sha256;
-    if (ours || !(error instanceof AppError) || error.kind === 'unavailable') throw error;
+    if (!(error instanceof AppError) || error.kind === 'unavailable') throw error;
     throw segmentRefused(log, {
       code: 'ObjectConflict',
       kind: 'conflict',
-      message: `${store.location} holds another object under ${object.key}, so ${log.binlog} was not stored there: ${error.message}`,
+      message: `${store.location} holds another object under ${objectKey}, so ${log.binlog} was not stored there: ${error.message}`,
       hint: 'Find out who wrote it. Nothing was overwritten; retry when the key is free or another prefix is set.',
-      facts: { key: object.key, store: store.id },
+      facts: { key: objectKey, store: store.id },
     });
   }
+}
+
+function contextOf({ log, repositoryId }: UploadOptions): SealContext {
+  return segmentContext(log, repositoryId);
+}
+
+function expected({ segment }: SealedSegment): ExpectedPlaintext {
+  return { plaintextSha256: segment.sha256, lengthBytes: segment.lengthBytes };
 }
 
 function metadataOf(segment: SegmentFacts): Record<string, string> {

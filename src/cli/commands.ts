@@ -16,6 +16,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/quickstart.ts')).command,
   },
   {
+    name: 'worker',
+    summary: 'do the work: archive, back up, restore, as workflows ask for it',
+    load: async () => (await import('./commands/worker.ts')).command,
+  },
+  {
+    name: 'apply',
+    summary: 'create repositories and start archiving, as pitrail.yaml says',
+    load: async () => (await import('./commands/apply.ts')).command,
+  },
+  {
+    name: 'archive',
+    summary: 'archive what is closed now, or steer archiving: pause, resume, rotate, decide',
+    load: async () => (await import('./commands/archive.ts')).command,
+  },
+  {
     name: 'check',
     summary: 'say of every part whether it works: server, privileges, store, key, Temporal, tools',
     load: async () => (await import('./commands/check.ts')).command,

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { ALL_ROLES, formatRole, parseRoles } from '../../worker/roles.ts';
+import { defineCommand } from '../command.ts';
+import { temporalTarget } from '../temporal-client.ts';
+
+export const command = defineCommand({
+  description:
+    'Does the work: polls the task queues of its roles until Ctrl-C or SIGTERM, then lets what runs end for some seconds. Work that is cut off goes on at the next worker. Without --roles one process does everything for servers on this host.',
+  arguments: [],
+  options: [
+    {
+      flags: '--roles <list>',
+      description: 'control, store, host:NAME, restore; separated by commas (default: all, host:local)',
+    },
+    { flags: '--region <name>', description: 'part of the queue names (default: region in pitrail.yaml)' },
+  ],
+  examples: [
+    { line: 'pitrail worker', says: 'everything in one process' },
+    {
+      line: 'pitrail worker --roles host:db-1',
+      says: 'on a database host, which its sources name as workerHost',
+    },
+    { line: 'pitrail worker --roles control,store --region eu-west-1', says: 'elsewhere, beside it' },
+  ],
+  schema: z.strictObject({ roles: z.string().optional(), region: z.string().optional() }),
+  async run({ config, output, logger, signal }, { options }) {
+    const settled = await config();
+    const roles = options.roles === undefined ? ALL_ROLES : parseRoles(options.roles);
+    const region = options.region ?? settled.region;
+    const { runWorker } = await import('../../worker/worker.ts');
+    await runWorker({
+      config: settled,
+      roles,
+      region,
+      temporal: await temporalTarget(settled.temporal),
+      logger,
+      signal,
+      onReady: (queues) => {
+        output.say(
+          `pitrail worker ${process.pid} (${roles.map(formatRole).join(', ')}) works on ${queues.join(', ')}`,
+        );
+      },
+    });
+    // A worker is asked to stop by a signal; that it did is success.
+    return 0;
+  },
+});
