@@ -1,6 +1,8 @@
 /**
  * Finds each server (environment, PATH, the user's cache), and gets what is missing into the cache.
  * Runs on Node 24, after the node modules: it searches with the code that pitrail itself searches with.
+ *
+ * Usage: node scripts/servers.mjs [mysql | temporal | versitygw]…   default: all
  */
 import { searchTool, TOOL_VARIABLES, toolCacheDir } from '../src/process/tools.ts';
 import { getGoTool } from './lib/get-go-tool.mjs';
@@ -52,15 +54,27 @@ async function ensure(group) {
   if (missing.length > 0) throw new Error(missing.flatMap((search) => search.tried).join('; '));
 }
 
+/** The groups that the command line names; all where it names none. */
+function chosenGroups(names) {
+  const unknown = names.filter((name) => !GROUPS.some((group) => group.name === name));
+  if (unknown.length > 0) {
+    fail(`${unknown.join(', ')} is not a server that set-up knows.`, [
+      `Name any of ${GROUPS.map((g) => g.name).join(', ')}.`,
+    ]);
+  }
+  return names.length === 0 ? GROUPS : GROUPS.filter((group) => names.includes(group.name));
+}
+
 const since = performance.now();
+const groups = chosenGroups(process.argv.slice(2));
 // The downloads of one and the builds of the others go well together.
-const outcomes = await Promise.allSettled(GROUPS.map(ensure));
+const outcomes = await Promise.allSettled(groups.map(ensure));
 for (const [index, outcome] of outcomes.entries()) {
   if (outcome.status === 'fulfilled') continue;
-  const group = GROUPS[index];
+  const group = groups[index];
   const variables = group.tools.map((tool) => TOOL_VARIABLES[tool]).join(', ');
   const ways = [`Name the programs yourself: set ${variables}.`, ...WAYS[group.name]];
   fail(`${group.name} is missing and could not be had: ${outcome.reason.message}`, ways);
 }
-const found = (await Promise.all(GROUPS.map(missingOf))).flatMap(({ tools }) => tools);
+const found = (await Promise.all(groups.map(missingOf))).flatMap(({ tools }) => tools);
 say(`${found.map((tool) => `${tool.name} ${tool.version} (${tool.origin})`).join(', ')}; ${elapsed(since)}`);

@@ -41,7 +41,9 @@ function oneLineSources(text) {
 function stanzaSources(text) {
   return text
     .split(/\n\s*\n/)
-    .filter((stanza) => /^Types:.*\bdeb\b/m.test(stanza) && !/^Enabled:\s*(no|false)/im.test(stanza))
+    .filter(
+      (stanza) => /^Types:(?:.*\s)?deb(?:\s|$)/m.test(stanza) && !/^Enabled:\s*(no|false)/im.test(stanza),
+    )
     .flatMap((stanza) => {
       const uris = /^URIs:\s*(.+)$/m.exec(stanza)?.[1]?.trim().split(/\s+/) ?? [];
       const signedBy = /^Signed-By:\s*(\/\S+)$/m.exec(stanza)?.[1];
