@@ -7,7 +7,7 @@ export function repositoryMissing(location: string): AppError {
     code: 'RepositoryMissing',
     kind: 'refused',
     message: `${location} holds no repository, so there is nothing to read or restore from it.`,
-    hint: 'Check the folder, or the bucket and its prefix. A new repository is made by the first "pitrail archive".',
+    hint: 'Check the folder, or the bucket and its prefix. A new repository is made by "pitrail apply".',
     facts: { location },
   });
 }

@@ -1,7 +1,8 @@
+import { CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { findConfig, loadConfig } from '../config/load.ts';
 import type { PitrailConfig } from '../config/types.ts';
-import { EXIT_CODES } from '../domain/errors.ts';
+import { AppError, EXIT_CODES } from '../domain/errors.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { CliContext } from './command.ts';
 import { EXIT_BROKEN_PIPE, endingOf, Interrupted } from './exit.ts';
@@ -27,7 +28,7 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    const ending = endingOf(error, stop.signal);
+    const ending = endingOf(await understood(error), stop.signal);
     if (ending.kind === 'failed') {
       // Read from argv itself, because the error may be that it could not be parsed.
       const mode = argv.includes('--json') ? 'json' : 'people';
@@ -35,6 +36,14 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     return ending.exitCode;
   }
+}
+
+/** Makes an AppError of what Temporal's client throws; its modules are loaded for that alone. */
+async function understood(error: unknown): Promise<unknown> {
+  if (error instanceof AppError || error instanceof CommanderError || error instanceof Interrupted)
+    return error;
+  const { fromTemporal } = await import('./temporal-errors.ts');
+  return fromTemporal(error);
 }
 
 function contextOf(globals: GlobalOptions, signal: AbortSignal): CliContext {

@@ -30,9 +30,12 @@ async function checkStore(cluster: ClusterConfig, config: StoreConfig): Promise<
   const part = `store ${cluster.name}/${config.id}`;
   const state: CatalogState[] = [];
   const findings = await findingsOf(part, async () => {
-    const store = await openStore(config);
+    const store = openStore(config);
     try {
       const probed = await findingsOf(part, () => probe(part, store));
+      // What is out of reach has been said once.
+      if (probed.some((finding) => finding.status === 'failed' && finding.kind === 'unavailable'))
+        return probed;
       const catalog = await findingsOf(part, () => readCatalog(part, cluster, store, state));
       return [...probed, ...catalog];
     } finally {
@@ -58,13 +61,7 @@ async function readCatalog(
   const catalog = openCatalog(store, { cluster: cluster.name, ...trustedKey });
   const state = await catalog.readIfAny();
   if (state === undefined) {
-    return [
-      warning(
-        part,
-        `${store.location} holds no repository yet.`,
-        'The first archiving makes it; nothing to do.',
-      ),
-    ];
+    return [warning(part, `${store.location} holds no repository yet.`, 'Make it: pitrail apply')];
   }
   read.push(state);
   const entries = formatCount(state.head.sequence, 'entry', 'entries');

@@ -21,7 +21,7 @@ export const command = defineCommand({
     const settled = await config();
     const clusters =
       options.cluster === undefined ? settled.clusters : [pickCluster(settled, options.cluster)];
-    const gathered = await Promise.all(clusters.map((cluster) => gatherCluster(cluster, settled.temporal)));
+    const gathered = await Promise.all(clusters.map((cluster) => gatherCluster(cluster, settled)));
     const now = Date.now();
     const reports = gathered.map((facts) => ({ facts, report: reportOf(facts, judgeCluster(facts), now) }));
     output.result({ clusters: reports.map(({ report }) => report) }, () =>

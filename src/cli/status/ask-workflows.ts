@@ -5,8 +5,9 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import type { ArchiveStatus } from '../../../workflows/contracts.ts';
-import type { ClusterConfig, TemporalConfig } from '../../config/types.ts';
+import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
+import { entityId } from '../archive/entity.ts';
 import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
 import type { WorkflowAnswer } from './facts.ts';
 
@@ -16,13 +17,15 @@ const QUERY_TIMEOUT_MS = 5000;
 /** Asks the archiving workflow of each source of a cluster for its status, in the order of the sources. */
 export async function askWorkflows(
   cluster: ClusterConfig,
-  temporal: TemporalConfig,
+  { temporal, region }: Pick<PitrailConfig, 'temporal' | 'region'>,
 ): Promise<WorkflowAnswer[]> {
   try {
     const session = await connectTemporal(temporal);
     try {
       return await Promise.all(
-        cluster.sources.map(({ id }) => askWorkflow(session, `archive/${cluster.name}/${id}`)),
+        cluster.sources.map(({ id }) =>
+          askWorkflow(session, entityId({ cluster: cluster.name, source: id, region })),
+        ),
       );
     } finally {
       await session.close();

@@ -1,7 +1,7 @@
 import { newestLine } from '../../archiving/line.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { connectSource } from '../../config/connect-source.ts';
-import type { ClusterConfig, SourceConfig, StoreConfig, TemporalConfig } from '../../config/types.ts';
+import type { ClusterConfig, PitrailConfig, SourceConfig, StoreConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import type { ServerUuid } from '../../domain/identity.ts';
@@ -15,11 +15,14 @@ import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFact
 const CONNECT_TIMEOUT_MS = 5000;
 
 /** Asks stores, servers and Temporal about one cluster, all at once. What does not answer is a fact, too. */
-export async function gatherCluster(cluster: ClusterConfig, temporal: TemporalConfig): Promise<ClusterFacts> {
+export async function gatherCluster(
+  cluster: ClusterConfig,
+  config: Pick<PitrailConfig, 'temporal' | 'region'>,
+): Promise<ClusterFacts> {
   const [stores, servers, workflows] = await Promise.all([
     Promise.all(cluster.stores.map((store) => storeFacts(cluster, store))),
     Promise.all(cluster.sources.map(askServer)),
-    askWorkflows(cluster, temporal),
+    askWorkflows(cluster, config),
   ]);
   const sources = cluster.sources.map(({ id }, index) => ({
     id,

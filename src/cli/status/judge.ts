@@ -67,7 +67,7 @@ function judgeDeadLetters(store: ReadableStore): Problem[] {
     kind: 'refused',
     subject: store.id,
     message: `${binlog} of ${serverUuid} was not archived (${reason}): ${detail}`,
-    hint: 'Decide: signal retryRefused or acceptGap to the archive workflow (docs/operations.md).',
+    hint: `Decide: pitrail archive --retry ${binlog} --reason …, or --accept-gap ${binlog}`,
   }));
 }
 
@@ -139,7 +139,7 @@ function judgeArchive(id: string, archive: Archive): Problem[] {
     hint,
   }));
   if (archive.mode === 'paused') {
-    const hint = 'Signal resume to its workflow (docs/operations.md).';
+    const hint = `pitrail archive --resume --source ${id}`;
     problems.push({
       code: 'Paused',
       kind: 'unavailable',
