@@ -113,7 +113,7 @@ export interface ScanReport {
   readonly inUse: boolean;
   readonly sha256: Sha256 | null;
   readonly problems: readonly BinlogProblem[];
-  /** CREATE, ALTER and DROP EVENT. */
+  /** CREATE, ALTER and DROP EVENT, and DROP DATABASE, which takes its events with it. */
   readonly eventDdl: number;
   /** XA PREPARE without XA COMMIT or XA ROLLBACK in the same file; those inside a payload are not seen. */
   readonly xaPrepares: number;

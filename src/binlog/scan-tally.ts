@@ -47,6 +47,8 @@ export class ScanTally {
       case 'create-event':
       case 'alter-event':
       case 'drop-event':
+      // It takes the events of its schema with it.
+      case 'drop-database':
         this.eventDdl += 1;
         break;
       case 'create-temporary-table':

@@ -30,7 +30,7 @@ export interface SegmentFacts {
   readonly lengthBytes: number;
   readonly sha256: Sha256;
   readonly closedBy: ClosedBy;
-  /** QUERY events whose text is CREATE, ALTER or DROP EVENT; a restore reads them again for the statuses. */
+  /** Statements that touch events: CREATE, ALTER, DROP EVENT, DROP DATABASE; a restore reads them again for the statuses. */
   readonly eventDdl: number;
   /** Transactions that leave an XA transaction prepared (XA PREPARE without its end in the same file). */
   readonly xaPrepares: number;
