@@ -8,9 +8,7 @@ export interface BackupDocument {
 }
 
 export interface ArchiveDocument {
-  readonly archived: readonly string[];
-  readonly deadLetters: readonly unknown[];
-  readonly backlog: { readonly logs: number };
+  readonly sources: readonly { readonly backlog: { readonly logs: number; readonly bytes: number } }[];
 }
 
 export interface LocateDocument {
