@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { AppError } from '../domain/errors.ts';
 
 /**
  * Writes a file so that it is there whole or not at all: a partial file of its own name, fsync,
@@ -45,4 +46,17 @@ export async function removeIfThere(path: string): Promise<void> {
 /** True where an error of the file system has one of these codes. */
 export function isCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** What a full disk threw as an error that says so; anything else unchanged. */
+export function explainDiskFull(error: unknown, path: string): unknown {
+  if (!isCode(error, 'ENOSPC', 'EDQUOT')) return error;
+  return new AppError({
+    code: 'DiskFull',
+    kind: 'unavailable',
+    message: `The file system of ${path} is full, so writing there stopped and what was written was removed.`,
+    hint: 'Free space there; the work goes on by itself then.',
+    facts: { path },
+    cause: error,
+  });
 }

@@ -25,7 +25,7 @@ export interface MysqldOptions {
   readonly serverId: number;
   /** Further options, each `--name=value`; a later one wins. Never secret. */
   readonly options: readonly string[];
-  /** Error log, appended. */
+  /** Error log, appended: the server's stderr, which its options must not send elsewhere. */
   readonly logFile: string;
   /** Default: the socket's path plus `.pid`. */
   readonly pidFile?: string;
@@ -111,7 +111,6 @@ function serverArguments(options: MysqldOptions, pidFile: string): string[] {
     `--socket=${options.socket}`,
     `--pid-file=${pidFile}`,
     `--server-id=${options.serverId}`,
-    `--log-error=${options.logFile}`,
     '--mysqlx=OFF',
     ...listen,
     ...options.options,
