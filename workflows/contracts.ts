@@ -225,8 +225,10 @@ export type BackupPhase = (typeof BACKUP_PHASES)[number];
 
 /** Answer of the query `progress` of `takeBackup`. */
 export interface BackupProgress {
-  readonly backupId: string;
-  readonly phase: BackupPhase | 'done';
+  /** Null until the first phase has begun. */
+  readonly backupId: string | null;
+  /** `completing`: registered, and waiting until the binlogs up to its end are archived. */
+  readonly phase: BackupPhase | 'completing' | 'done';
   readonly startedAt: string;
 }
 
@@ -238,8 +240,13 @@ export interface TakeBackupResult {
   readonly gtidExecuted: string;
   readonly binlog: string;
   readonly position: number;
+  readonly timeline: number;
   readonly dataBytes: number;
   readonly storedBytes: number;
+  /** `waiting`: the binlogs up to its end are not archived yet, so it is no base for later targets. */
+  readonly completeness: 'complete' | 'waiting';
+  /** What the operator should know. */
+  readonly notes: readonly string[];
   readonly stores: readonly string[];
   readonly startedAt: string;
   readonly finishedAt: string;

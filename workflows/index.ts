@@ -1,2 +1,3 @@
 /** Every workflow of the bundle, under the name that clients start it by. */
 export { archiveSource } from './archiveSource.ts';
+export { takeBackup } from './takeBackup.ts';

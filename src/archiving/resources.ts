@@ -12,6 +12,8 @@ export interface ArchiveSourceContext {
   readonly source: SourceConfig;
   readonly repositories: Repositories;
   readonly cache: PeekCache;
+  /** Connects; the caller closes the session. @throws unavailable, refused, config */
+  connect(): Promise<MysqlSession>;
   /** Connects, hands the session over, and closes it. @throws unavailable, refused, config */
   withSession<T>(use: (session: MysqlSession) => Promise<T>): Promise<T>;
 }
@@ -35,6 +37,7 @@ export class ArchiveResources {
       source,
       repositories: await this.repositories(clusterName),
       cache: this.#cacheOf(`${clusterName}/${sourceId}`),
+      connect: () => connect(source),
       withSession: (use) => withSession(source, use),
     };
   }
@@ -62,9 +65,13 @@ export class ArchiveResources {
   }
 }
 
-async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {
+async function connect(source: SourceConfig): Promise<MysqlSession> {
   const password = await readSecret(source.password);
-  const session = await connectMysql(await endpointOf(source.endpoint), source.user, password.reveal());
+  return connectMysql(await endpointOf(source.endpoint), source.user, password.reveal());
+}
+
+async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {
+  const session = await connect(source);
   try {
     return await use(session);
   } finally {

@@ -41,6 +41,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/status.ts')).command,
   },
   {
+    name: 'backup',
+    summary: 'take a base backup of a source, and wait for it',
+    load: async () => (await import('./commands/backup.ts')).command,
+  },
+  {
     name: 'backups',
     summary: 'list the base backups of a cluster',
     load: async () => (await import('./commands/backups.ts')).command,

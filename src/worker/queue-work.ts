@@ -3,6 +3,7 @@ import {
   archiveHostActivities,
   archiveStoreActivities,
 } from '../../activities/archive.ts';
+import { backupHostActivities, backupStoreActivities } from '../../activities/backup.ts';
 import { controlQueue, hostQueue, storeQueue } from '../../workflows/queues.ts';
 import type { ArchiveResources } from '../archiving/resources.ts';
 import { assertNever } from '../domain/errors.ts';
@@ -41,9 +42,19 @@ async function queuesOfRole(
         },
       ];
     case 'store':
-      return [activitiesOn(storeQueue(region), archiveStoreActivities(resources))];
+      return [
+        activitiesOn(storeQueue(region), {
+          ...archiveStoreActivities(resources),
+          ...backupStoreActivities(resources),
+        }),
+      ];
     case 'host':
-      return [activitiesOn(hostQueue(role.host), archiveHostActivities(resources))];
+      return [
+        activitiesOn(hostQueue(role.host), {
+          ...archiveHostActivities(resources),
+          ...backupHostActivities(resources),
+        }),
+      ];
     case 'restore':
       return [];
     default:

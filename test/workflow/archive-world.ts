@@ -174,11 +174,7 @@ async function filesUnder(folder: string): Promise<string[]> {
 }
 
 /** Waits for something to become true. @throws where it does not within the time */
-export async function until(
-  what: string,
-  isSo: () => Promise<boolean>,
-  timeoutMs = 60_000,
-): Promise<void> {
+export async function until(what: string, isSo: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);

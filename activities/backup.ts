@@ -1,0 +1,119 @@
+import { signAs, wallClock } from '../src/archiving/repositories.ts';
+import type { ArchiveResources } from '../src/archiving/resources.ts';
+import { abandonBackup } from '../src/backup/abandon.ts';
+import { makeBackupId } from '../src/backup/backup-id.ts';
+import { captureCoordinates } from '../src/backup/capture.ts';
+import { type BackupCompleteness, backupCompleteness } from '../src/backup/completeness.ts';
+import type { BackupContext } from '../src/backup/context.ts';
+import { executeClone } from '../src/backup/execute.ts';
+import { prepareBackup } from '../src/backup/prepare.ts';
+import { validateAndRegister } from '../src/backup/register.ts';
+import type { CapturedBackup, ClonedBackup, PreparedBackup, UploadedBackup } from '../src/backup/state.ts';
+import { uploadBackup } from '../src/backup/upload.ts';
+import { AppError } from '../src/domain/errors.ts';
+import { parseBackupId } from '../src/domain/identity.ts';
+import { parseInstant } from '../src/domain/time.ts';
+import { findTool } from '../src/process/tools.ts';
+import type { SourceName } from './archive.ts';
+import { type Beat, withHeartbeat } from './heartbeat.ts';
+
+/** Starts a backup; its id is made of these, so that a second try gets the same. */
+export interface PrepareInput extends SourceName {
+  /** RFC 3339. */
+  readonly requestedAt: string;
+  /** 8 hexadecimal digits. */
+  readonly random: string;
+}
+
+/** A phase gets what the phase before it found. */
+export interface PhaseInput<State> extends SourceName {
+  readonly state: State;
+}
+
+export interface BackupName extends SourceName {
+  readonly backupId: string;
+}
+
+/** The five phases, each under its name, on the host of the source. */
+export function backupHostActivities(resources: ArchiveResources) {
+  const phase = <T>(input: SourceName, work: (context: BackupContext) => Promise<T>): Promise<T> =>
+    withHeartbeat(async (beat) => work(await backupContext(resources, input, beat)));
+  return {
+    /** Phase 1: refuses what cannot be backed up, by name, before anything is done. */
+    prepare: (input: PrepareInput) =>
+      phase(input, (context) => {
+        const backupId = makeBackupId(parseInstant(input.requestedAt), input.random);
+        return prepareBackup(context, { backupId });
+      }),
+
+    /** Phase 2: the server clones itself into the staging folder. */
+    executeUnderLimits: (input: PhaseInput<PreparedBackup>) =>
+      phase(input, (context) => executeClone(context, input.state)),
+
+    /** Phase 3: starts the clone once, reads where it stands, stops it cleanly. */
+    captureCoordinates: (input: PhaseInput<ClonedBackup>) =>
+      phase(input, (context) => captureCoordinates(context, input.state)),
+
+    /** Phase 4: tar, zstd, encryption and every store, as one stream. */
+    sealAndUpload: (input: PhaseInput<CapturedBackup>) =>
+      phase(input, (context) => uploadBackup(context, input.state)),
+
+    /** Phase 5: reads everything back, and names it in every catalog. */
+    validateAndRegister: (input: PhaseInput<UploadedBackup>) =>
+      phase(input, (context) => validateAndRegister(context, input.state)),
+
+    /** Removes what a backup that is given up left on the host. */
+    abandonBackup: (input: BackupName) =>
+      phase(input, (context) => abandonBackup(context, parseBackupId(input.backupId))),
+  };
+}
+
+/** Activities on the catalogs. */
+export function backupStoreActivities(resources: ArchiveResources) {
+  return {
+    /** Says whether the binlogs up to a backup's end are archived, in every store. */
+    backupCompleteness: ({ cluster, backupId }: BackupName): Promise<BackupCompleteness> =>
+      withHeartbeat(async () => {
+        for (const { catalog } of (await resources.repositories(cluster)).all) {
+          const state = await catalog.read();
+          const found = state.backup(parseBackupId(backupId));
+          if (found === undefined) throw notRegistered(backupId, catalog.store.location);
+          const segments = state.segments(found.backup.timeline).map(({ segment }) => segment);
+          const completeness = backupCompleteness(found.backup, segments);
+          if (completeness.kind === 'waiting') return completeness;
+        }
+        return { kind: 'complete' };
+      }),
+  };
+}
+
+export type BackupHostActivities = ReturnType<typeof backupHostActivities>;
+export type BackupStoreActivities = ReturnType<typeof backupStoreActivities>;
+
+async function backupContext(
+  resources: ArchiveResources,
+  { cluster, source }: SourceName,
+  beat: Beat,
+): Promise<BackupContext> {
+  const found = await resources.source(cluster, source);
+  return {
+    connect: found.connect,
+    stagingDir: found.source.stagingDir,
+    repositories: found.repositories,
+    mysqld: await findTool('mysqld'),
+    sign: signAs('host', wallClock),
+    now: wallClock,
+    level: found.cluster.archive.level,
+    signal: beat.signal,
+    onProgress: (doneBytes, totalBytes) => beat.report({ doneBytes, totalBytes }),
+  };
+}
+
+function notRegistered(backupId: string, location: string): AppError {
+  return new AppError({
+    code: 'BackupNotRegistered',
+    kind: 'bug',
+    message: `${location} does not name backup ${backupId}, which was registered there.`,
+    facts: { backupId, location },
+  });
+}
