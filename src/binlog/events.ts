@@ -125,10 +125,11 @@ export function decodeXaPrepare(frame: Frame): XaPrepareEvent {
   return { onePhase, xid: xidKey(formatId, reader.take(gtridLength), reader.take(bqualLength)) };
 }
 
-/** Name of the variable in USER_VAR, as it was written. @throws corrupt */
-export function decodeUserVarName(frame: Frame): Uint8Array {
+/** Number of the file whose content BEGIN_LOAD_QUERY, APPEND_BLOCK, DELETE_FILE or EXECUTE_LOAD_QUERY speaks of. @throws corrupt */
+export function loadFileId(frame: Frame): number {
   const reader = readerOf(frame);
-  return reader.take(reader.uint(4));
+  if (frame.type === EVENT.EXECUTE_LOAD_QUERY) reader.skip(QUERY_BYTES);
+  return reader.uint(4);
 }
 
 /** INCIDENT: the server says that something went wrong. Source: MySQL control_events.cpp, Incident_event. @throws corrupt */

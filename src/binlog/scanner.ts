@@ -22,7 +22,6 @@ import { type BinlogProblem, corruptAt, problemAt } from './problem.ts';
 import { ScanTally } from './scan-tally.ts';
 import { classifyStatement } from './sql.ts';
 import { decodeText } from './sql-tokens.ts';
-import { StatementContext } from './statement-context.ts';
 import { TransactionTracker } from './transaction-tracker.ts';
 import { UuidFormatter } from './uuid.ts';
 
@@ -46,7 +45,6 @@ export class BinlogScanner implements FrameSink {
   readonly #magic: MagicReader;
   readonly #framer: EventFramer;
   readonly #tracker = new TransactionTracker();
-  readonly #context = new StatementContext();
   #history: GtidHistory | null = null;
   readonly #tally = new ScanTally();
   readonly #uuids = new UuidFormatter();
@@ -231,7 +229,6 @@ export class BinlogScanner implements FrameSink {
     if (known !== 'new') throw corruptAt(frame, 'duplicate-gtid', `its GTID stands ${known} already`);
     this.#open = { gtidEvent, startOffset: frame.offset, serverId: frame.serverId };
     this.#openEvents = 1;
-    this.#context.clear();
     this.#tracker.open();
     this.#visitor.event?.({ frame, transaction: this.#open });
   }
@@ -243,7 +240,6 @@ export class BinlogScanner implements FrameSink {
     if (type === EVENT.QUERY || type === EVENT.EXECUTE_LOAD_QUERY) shape = this.#query(frame, transaction);
     else if (this.#isForeign(frame)) this.#refuseInside(frame, transaction);
     else shape = this.#tracker.event(frame);
-    if (type === EVENT.USER_VAR) this.#context.userVariable(frame);
     if (type === EVENT.XA_PREPARE) shape = this.#prepare(frame);
     if (type === EVENT.TRANSACTION_PAYLOAD) this.#payload(frame);
     this.#visitor.event?.({ frame, transaction });
@@ -297,7 +293,6 @@ export class BinlogScanner implements FrameSink {
     const border = borderOf(frame);
     if (border !== null && this.#visitor.query === undefined) return this.#tracker.query(frame, border);
     const query = decodeQuery(frame);
-    this.#context.check(frame, query);
     const schema = decodeText(query.schema);
     const statement = border ?? classifyStatement(query.sql, schema, query);
     const shape = this.#tracker.query(frame, statement);

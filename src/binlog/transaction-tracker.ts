@@ -1,5 +1,5 @@
 import { EVENT, eventName, isRowsEvent } from './event-types.ts';
-import { endsStatement, tableIdOf } from './events.ts';
+import { endsStatement, loadFileId, tableIdOf } from './events.ts';
 import type { TransactionShape } from './facts.ts';
 import type { Frame } from './frame.ts';
 import { corruptAt } from './problem.ts';
@@ -16,6 +16,8 @@ export class TransactionTracker {
   #phase: Phase = 'opened';
   /** Tables mapped for the statement under way. */
   readonly #tableIds: number[] = [];
+  /** Files of LOAD DATA whose content has begun. */
+  readonly #loads: number[] = [];
   /** INTVAR, RAND and USER_VAR that no statement has used yet. */
   #context = 0;
 
@@ -23,6 +25,7 @@ export class TransactionTracker {
   open(): void {
     this.#phase = 'opened';
     this.#tableIds.length = 0;
+    this.#loads.length = 0;
     this.#context = 0;
   }
 
@@ -53,8 +56,14 @@ export class TransactionTracker {
         this.#context += 1;
         return null;
       case EVENT.BEGIN_LOAD_QUERY:
+        this.#inside(frame);
+        this.#loads.push(loadFileId(frame));
+        return null;
       case EVENT.APPEND_BLOCK:
       case EVENT.DELETE_FILE:
+        this.#inside(frame);
+        this.#requireLoad(frame);
+        return null;
       case EVENT.WRITE_ROWS_V1:
       case EVENT.UPDATE_ROWS_V1:
       case EVENT.DELETE_ROWS_V1:
@@ -105,6 +114,7 @@ export class TransactionTracker {
   }
 
   #statement(frame: Frame): TransactionShape | null {
+    if (frame.type === EVENT.EXECUTE_LOAD_QUERY) this.#requireLoad(frame);
     this.#context = 0;
     if (this.#phase === 'xa-ended') throw this.#misplaced(frame);
     return this.#phase === 'opened' ? this.#end(frame, 'statement') : null;
@@ -121,6 +131,16 @@ export class TransactionTracker {
       );
     }
     if (endsStatement(frame)) this.#tableIds.length = 0;
+  }
+
+  #requireLoad(frame: Frame): void {
+    const file = loadFileId(frame);
+    if (this.#loads.includes(file)) return;
+    throw corruptAt(
+      frame,
+      'statement-context-missing',
+      `no BEGIN_LOAD_QUERY before it holds the content of LOAD DATA's file ${file}`,
+    );
   }
 
   /** Changes stand between BEGIN and COMMIT, or XA START and XA END. */
