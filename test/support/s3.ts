@@ -49,10 +49,10 @@ export async function startS3(bucket = 'pitrail'): Promise<TestS3> {
   const client = () => new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
   let process: RunningProcess | null = null;
   const start = async () => {
-    process = await startProcess(tool, ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', folder], {
-      logFile,
-      env,
-    });
+    // One action at a time: versitygw 1.7.0 checks a precondition before it writes, not while, so of
+    // writers that race several would be told that they created the object. S3 tells one.
+    const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--concurrency', '1', folder];
+    process = await startProcess(tool, args, { logFile, env });
     await untilAnswers(endpoint, process, logFile);
   };
   const kill = async () => {

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { s3Failure } from './errors.ts';
+import { backOff } from './wait.ts';
 
 const ATTEMPTS = 6;
-const FIRST_WAIT_MS = 100;
 
 /**
  * Sends a conditional request and answers whether it created the object. 412: one stands there.
@@ -23,8 +22,7 @@ export async function createdOrExists(
       if (status === 412 || code === 'PreconditionFailed') return 'exists';
       const raced = status === 409 || code === 'ConditionalRequestConflict';
       if (!raced || attempt === ATTEMPTS) throw error;
-      const wait = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
-      await sleep(wait, undefined, signal === undefined ? {} : { signal });
+      await backOff(attempt, signal);
     }
   }
 }

@@ -1,13 +1,12 @@
 import type { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { objectMissing, storedDiffers, storeUnreachable } from '../refusals.ts';
 import { type Bucket, withSignal } from './bucket.ts';
 import { s3Error, s3Failure } from './errors.ts';
+import { backOff } from './wait.ts';
 
 /** Broken answers in a row without a byte in between, after which reading gives up. */
 const MAX_BARREN_ANSWERS = 5;
-const FIRST_WAIT_MS = 100;
 
 export interface Download {
   readonly bucket: Bucket;
@@ -57,7 +56,7 @@ export async function* download(task: Download): AsyncGenerator<Uint8Array> {
     if (offset === endsAt) return;
     barren = offset > before ? 0 : barren + 1;
     if (barren === MAX_BARREN_ANSWERS) throw broken(task, offset, endsAt, chunks.failure);
-    await sleep(FIRST_WAIT_MS * 2 ** barren * (0.5 + Math.random()), undefined, signalOf(task));
+    await backOff(barren + 1, task.signal);
     answer = await ask(task, offset, etag);
     if (answer?.endsAt !== endsAt) throw changed(task, answer);
   }
@@ -124,10 +123,6 @@ function answerOf(task: Download, offset: number, output: GetObjectCommandOutput
   }
   // In Node the SDK's body is the response itself.
   return { body: Body as Readable, endsAt: offset + ContentLength, etag: ETag };
-}
-
-function signalOf(task: Download): { signal?: AbortSignal } {
-  return task.signal === undefined ? {} : { signal: task.signal };
 }
 
 function tooMuch(task: Download, endsAt: number): Error {

@@ -26,7 +26,6 @@ export async function putParts(
   first: Part,
   rest: AsyncIterable<Part>,
 ): Promise<'created' | 'exists'> {
-  const { bucket, options } = task;
   const uploadId = await begin(task);
   let status: 'created' | 'exists';
   try {
@@ -34,7 +33,7 @@ export async function putParts(
     checkLength(task);
     status = await complete(task, uploadId, parts);
   } catch (error) {
-    throw await abortAfter(task, uploadId, s3Error(bucket.location, 's3:PutObject', error, options.signal));
+    throw await abortAfter(task, uploadId, error);
   }
   if (status === 'exists') await abort(task, uploadId);
   return status;
@@ -111,9 +110,13 @@ async function sendPart(
     ChecksumCRC32: checksum,
   });
   const abortSignal = options.signal === undefined ? cancel : AbortSignal.any([options.signal, cancel]);
-  const { ETag } = await bucket.client.send(command, { abortSignal });
-  if (ETag === undefined) throw storeUnreachable(bucket.location, `it took part ${number} without an ETag`);
-  return { PartNumber: number, ETag, ChecksumCRC32: checksum };
+  try {
+    const { ETag } = await bucket.client.send(command, { abortSignal });
+    if (ETag === undefined) throw storeUnreachable(bucket.location, `it took part ${number} without an ETag`);
+    return { PartNumber: number, ETag, ChecksumCRC32: checksum };
+  } catch (error) {
+    throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
+  }
 }
 
 /** Makes the object of its parts. S3 may answer 200 with an error inside; the client throws that. */
@@ -138,7 +141,9 @@ async function complete(
     return await createdOrExists(send, options.signal);
   } catch (error) {
     // The client asks again when an answer is lost; the first request may have made the object.
-    if (s3Failure(error).code !== 'NoSuchUpload') throw error;
+    if (s3Failure(error).code !== 'NoSuchUpload') {
+      throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
+    }
     if (await stands(task)) return 'exists';
     throw storeUnreachable(bucket.location, 'the upload was ended by somebody else');
   }
@@ -151,7 +156,7 @@ async function stands({ bucket, objectKey, options }: Upload): Promise<boolean> 
     return true;
   } catch (error) {
     if (s3Failure(error).status === 404) return false;
-    throw error;
+    throw s3Error(bucket.location, 's3:GetObject', error, options.signal);
   }
 }
 
