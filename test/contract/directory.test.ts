@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
-import { bodyOf, gather, keysUnder, storeConformance } from './store-conformance.ts';
+import { bodyOf, gather, keysUnder } from './store-bodies.ts';
+import { storeConformance } from './store-conformance.ts';
 
 storeConformance('directory', async () => {
   const folder = await testFolder('pt-dir');

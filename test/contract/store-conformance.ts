@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { crc32 } from 'node:zlib';
-import { type BackupId, parseRepositoryId, parseSha256, type Sha256 } from '../../src/domain/identity.ts';
+import { type BackupId, parseRepositoryId } from '../../src/domain/identity.ts';
 import type { StoredObject } from '../../src/domain/segment.ts';
 import type { SealContext } from '../../src/envelope/context.ts';
 import { noEncryption } from '../../src/envelope/keys.ts';
@@ -13,6 +12,7 @@ import type { CreateOutcome, ObjectStore } from '../../src/storage/object-store.
 import { PROBE_KEY, probeStore } from '../../src/storage/probe.ts';
 import { verifyStored } from '../../src/storage/read-back.ts';
 import { PART_BYTES } from '../../src/storage/s3/parts.ts';
+import { bodyOf, crcOf, gather, keysUnder, sha256 } from './store-bodies.ts';
 
 /** A real store under test, and the test's own way to what lies in it. */
 export interface StoreHarness {
@@ -30,32 +30,6 @@ export interface StoreHarness {
 }
 
 const MIB = 1024 * 1024;
-
-export async function* bodyOf(bytes: Uint8Array, chunkBytes = 256 * 1024): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
-    yield bytes.subarray(offset, offset + chunkBytes);
-  }
-}
-
-export async function gather(input: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of input) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
-
-export async function keysUnder(store: ObjectStore, prefix: string): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { key } of store.list(prefix)) keys.push(key);
-  return keys;
-}
-
-export function sha256(bytes: Uint8Array): Sha256 {
-  return parseSha256(createHash('sha256').update(bytes).digest('hex'));
-}
-
-export function crcOf(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(8, '0');
-}
 
 function createdAs(bytes: Uint8Array): CreateOutcome {
   return { status: 'created', lengthBytes: bytes.length, sha256: sha256(bytes), crc32: crcOf(bytes) };
