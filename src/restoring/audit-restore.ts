@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import type { ClusterConfig } from '../config/types.ts';
+import { appendAudit, type RestoreAudit, readAudit } from '../telemetry/audit.ts';
+import type { RestoreJob } from './job.ts';
+import type { StoredPlan } from './work-folder.ts';
+
+/** Where restores of a cluster are written down on the machine that does them. */
+export function auditFile(cluster: ClusterConfig): string {
+  return join(cluster.restore.scratchDir, 'audit.jsonl');
+}
+
+/** The end of a restore, for the audit file. */
+export interface RestoreEnding {
+  readonly outcome: RestoreAudit['outcome'];
+  readonly gtidExecuted: string | null;
+  readonly detail: string;
+}
+
+/** Writes down how a planned restore ended, once; a second call for the same plan finds the first line. */
+export async function auditRestore(
+  cluster: ClusterConfig,
+  stored: StoredPlan,
+  ending: RestoreEnding,
+  at: string,
+): Promise<void> {
+  const { job, plan, backup, storeId } = stored;
+  const file = auditFile(cluster);
+  const written = (await readAudit(file)).some(
+    (line) =>
+      line.event.requestId === job.requestId &&
+      line.event.outcome === ending.outcome &&
+      line.at >= stored.plannedAt,
+  );
+  if (written) return;
+  const event: RestoreAudit = {
+    action: 'restore',
+    requestId: job.requestId,
+    cluster: job.cluster,
+    repositoryId: plan.repositoryId,
+    store: storeId,
+    target: job.target,
+    backupId: backup.backupId,
+    expectedGtids: plan.expectedGtids,
+    skippedGtids: plan.skippedGtids,
+    dataDir: job.targetDir,
+    ...ending,
+  };
+  await appendAudit(file, event, at);
+}
+
+/** True where the audit file says that this very request was handed over in this folder. */
+export async function wasHandedOver(cluster: ClusterConfig, job: RestoreJob): Promise<boolean> {
+  const lines = await readAudit(auditFile(cluster));
+  return lines.some(
+    ({ event }) =>
+      event.requestId === job.requestId && event.dataDir === job.targetDir && event.outcome === 'handed-over',
+  );
+}

@@ -1,0 +1,121 @@
+import type { BackupFacts } from '../domain/catalog-entry.ts';
+import { AppError } from '../domain/errors.ts';
+import type { RestorePlan, TransactionRef } from '../domain/restore-plan.ts';
+import { formatInstant } from '../domain/time.ts';
+import { compareVersions } from '../process/tool-version.ts';
+import { type Archive, openArchive } from './archive.ts';
+import type { RestoreContext } from './context.ts';
+import { claimDataFolder, neededBytes } from './data-folder.ts';
+import type { RestoreJob } from './job.ts';
+import { makeRestorePlan, requirePass } from './make-plan.ts';
+import { withRestoreLock } from './restore-lock.ts';
+import { readPlan, type StoredPlan, writePlan } from './work-folder.ts';
+
+/** What a plan comes to, without its lists. */
+export interface PlannedRestore {
+  readonly repositoryId: string;
+  readonly store: string;
+  /** Stores before it that could not be read, each with its reason. */
+  readonly passedOver: readonly string[];
+  readonly backupId: string;
+  readonly expectedGtids: string;
+  readonly skippedGtids: string;
+  readonly segments: number;
+  readonly transactions: number;
+  /** Stored bytes to fetch. */
+  readonly bytes: { readonly base: number; readonly segments: number };
+  readonly estimatedSeconds: number;
+  readonly lastIncluded: TransactionRef | null;
+  readonly firstExcluded: TransactionRef | null;
+  readonly planSeconds: number;
+}
+
+/**
+ * Plans the restore and claims its target folder. Run again, it finds the plan that was made. After a
+ * refusal nothing is left behind.
+ * @throws refused `PlanRefused`, `TargetNotEmpty`, `TargetInUse`, `DiskTooSmall`, `ServerTooOld`; usage; corrupt; unavailable
+ */
+export function planStep(context: RestoreContext, job: RestoreJob): Promise<PlannedRestore> {
+  return withRestoreLock(job.targetDir, () => plan(context, job));
+}
+
+async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRestore> {
+  const known = await readPlan(job);
+  if (known !== undefined) return summaryOf(known, []);
+  const archive = await openArchive(context.cluster, job.store);
+  try {
+    const stored = await planAnew(context, job, archive);
+    const { backup } = stored;
+    const logBytes = stored.plan.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    const needed = neededBytes(backup.tarBytes, logBytes);
+    await claimDataFolder({ targetDir: job.targetDir, restoreId: job.requestId, neededBytes: needed });
+    await writePlan(stored);
+    return summaryOf(stored, archive.passedOver);
+  } finally {
+    await archive.close();
+  }
+}
+
+async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archive): Promise<StoredPlan> {
+  const startedAt = performance.now();
+  const { target, skipGtids, timeline } = job;
+  const made = await makeRestorePlan(archive, { target, skipGtids, timeline }, context.signal);
+  requirePass(made);
+  const backup = baseOf(archive, made);
+  assertServerFits(context, backup);
+  return {
+    format: 1,
+    job,
+    storeId: archive.store.id,
+    plan: made,
+    backup,
+    plannedAt: formatInstant(context.now()),
+    planSeconds: secondsSince(startedAt),
+  };
+}
+
+function baseOf({ state }: Archive, plan: RestorePlan): BackupFacts {
+  const found = plan.base === null ? undefined : state.backup(plan.base.backupId);
+  if (found !== undefined) return found.backup;
+  throw new AppError({
+    code: 'PlanWithoutBase',
+    kind: 'bug',
+    message: 'A plan passed without a base backup of its catalog.',
+  });
+}
+
+/** InnoDB opens the files of an older release by upgrading them, and refuses those of a newer one. */
+function assertServerFits({ mysqld }: RestoreContext, { serverVersion, backupId }: BackupFacts): void {
+  if (compareVersions(mysqld.version, serverVersion) >= 0) return;
+  throw new AppError({
+    code: 'ServerTooOld',
+    kind: 'refused',
+    message: `The base backup ${backupId} was taken from MySQL ${serverVersion}, and ${mysqld.program} is ${mysqld.version}, which cannot open it: nothing was done.`,
+    hint: `Name a mysqld of ${serverVersion} or later as restore.mysqld in pitrail.yaml, or in PITRAIL_MYSQLD.`,
+    facts: { backupVersion: serverVersion, programVersion: mysqld.version, program: mysqld.program },
+  });
+}
+
+function summaryOf(stored: StoredPlan, passedOver: readonly string[]): PlannedRestore {
+  const { plan, backup, storeId, planSeconds } = stored;
+  return {
+    repositoryId: plan.repositoryId,
+    store: storeId,
+    passedOver,
+    backupId: backup.backupId,
+    expectedGtids: plan.expectedGtids,
+    skippedGtids: plan.skippedGtids,
+    segments: plan.segments.length,
+    transactions: plan.transactions,
+    bytes: plan.bytes,
+    estimatedSeconds: plan.estimatedSeconds,
+    lastIncluded: plan.lastIncluded,
+    firstExcluded: plan.firstExcluded,
+    planSeconds,
+  };
+}
+
+/** Seconds since a reading of `performance.now()`, to the millisecond. */
+export function secondsSince(startedAt: number): number {
+  return Math.round(performance.now() - startedAt) / 1000;
+}
