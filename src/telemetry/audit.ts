@@ -161,7 +161,7 @@ function broken(file: string, line: number): AppError {
   return new AppError({
     code: 'AuditBroken',
     kind: 'corrupt',
-    message: `${file} was changed or cut at line ${line}: from there on it proves nothing, and nothing was added to it.`,
+    message: `${file} was changed or cut at line ${line}, or just before it: from there on it proves nothing, and nothing was added to it.`,
     hint: 'Keep this file as it is for whoever looks into it, and move it away: a new one is begun.',
     facts: { file, line },
   });

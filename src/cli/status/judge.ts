@@ -16,15 +16,18 @@ export interface Problem {
 export function judgeCluster(facts: ClusterFacts): Problem[] {
   const read = facts.stores.filter((store) => store.status === 'read');
   return [
-    ...facts.stores.flatMap((store) => judgeStore(facts.cluster, store)),
+    ...facts.stores.flatMap((store) => judgeStore(facts, store)),
     ...judgeDifferences(read),
     ...facts.sources.flatMap(judgeSource),
   ];
 }
 
-function judgeStore(cluster: string, store: StoreFacts): Problem[] {
+function judgeStore({ cluster, sources }: ClusterFacts, store: StoreFacts): Problem[] {
   if (store.status === 'unreadable') return [problemOf(store.id, store.error)];
-  return [...judgeRestorable(cluster, store), ...judgeDeadLetters(store), ...judgePacks(store)];
+  // A workflow that answers has the same list, and knows what became of it since.
+  const isAnswered = sources.some(({ workflow }) => workflow.status === 'running');
+  const letters = isAnswered ? [] : judgeDeadLetters(store);
+  return [...judgeRestorable(cluster, store), ...letters, ...judgePacks(store)];
 }
 
 function judgeRestorable(cluster: string, store: ReadableStore): Problem[] {
@@ -147,6 +150,10 @@ function judgeArchive(id: string, archive: Archive): Problem[] {
       message: `Archiving of ${id} is paused.`,
       hint,
     });
+  }
+  if (archive.rotationFailure !== null) {
+    const { code, message, hint } = archive.rotationFailure;
+    problems.push({ code, kind: 'refused', subject: id, message, hint });
   }
   if (archive.phase === 'failing' && archive.lastFailure !== null) {
     const { code, message, hint } = archive.lastFailure;

@@ -1,0 +1,212 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import { judgeSettings } from '../../../src/cli/checks/server-settings.ts';
+import type { ClusterFacts, ReadableStore, WorkflowAnswer } from '../../../src/cli/status/facts.ts';
+import { judgeCluster } from '../../../src/cli/status/judge.ts';
+import { reportOf } from '../../../src/cli/status/report.ts';
+import { AppError } from '../../../src/domain/errors.ts';
+import { GtidSet } from '../../../src/domain/gtid-set.ts';
+import { parseServerUuid } from '../../../src/domain/identity.ts';
+import type { ServerFacts } from '../../../src/mysql/facts.ts';
+
+const UUID = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
+const GOOD: ServerFacts = {
+  serverUuid: UUID,
+  serverId: 1,
+  version: '9.7.4',
+  gtidMode: 'ON',
+  enforceGtidConsistency: 'ON',
+  logBin: true,
+  binlogFormat: 'ROW',
+  binlogRowImage: 'FULL',
+  binlogChecksum: 'CRC32',
+  binlogEncryption: false,
+  binlogExpireLogsSeconds: 2_592_000,
+  maxBinlogSizeBytes: 1024 ** 3,
+  syncBinlog: 1,
+  flushLogAtTrxCommit: 1,
+  lowerCaseTableNames: 0,
+  characterSetServer: 'utf8mb4',
+  collationServer: 'utf8mb4_0900_ai_ci',
+  gtidExecuted: '',
+  gtidPurged: '',
+  dataDir: '/var/lib/mysql/',
+  logBinBasename: '/var/lib/mysql/binlog',
+  superReadOnly: false,
+};
+
+test('good settings have nothing to say against them', () => {
+  assert(judgeSettings('s', GOOD).every(({ status }) => status === 'ok'));
+});
+
+const FAILURES: readonly (readonly [Partial<ServerFacts>, string])[] = [
+  [{ logBin: false }, 'LogBinOff'],
+  [{ gtidMode: 'OFF' }, 'GtidModeOff'],
+  [{ gtidMode: 'ON_PERMISSIVE' }, 'GtidModeOff'],
+  [{ enforceGtidConsistency: 'WARN' }, 'GtidConsistencyOff'],
+  [{ binlogEncryption: true }, 'BinlogEncrypted'],
+];
+
+test('each setting that prevents archiving fails by its own name, with what to do', () => {
+  for (const [change, code] of FAILURES) {
+    const bad = judgeSettings('s', { ...GOOD, ...change }).filter(({ status }) => status === 'failed');
+    assert.equal(bad.length, 1);
+    assert(bad[0]?.status === 'failed' && bad[0].code === code && bad[0].hint !== '', JSON.stringify(bad));
+  }
+});
+
+test('each setting that weakens it is one warning', () => {
+  const changes: readonly Partial<ServerFacts>[] = [
+    { binlogFormat: 'MIXED' },
+    { binlogRowImage: 'MINIMAL' },
+    { binlogChecksum: 'NONE' },
+    { binlogExpireLogsSeconds: 3600 },
+    { syncBinlog: 0 },
+    { flushLogAtTrxCommit: 2 },
+  ];
+  for (const change of changes) {
+    const found = judgeSettings('s', { ...GOOD, ...change }).filter(({ status }) => status !== 'ok');
+    assert.deepEqual(
+      found.map(({ status }) => status),
+      ['warning'],
+      JSON.stringify(change),
+    );
+  }
+});
+
+const STORE: ReadableStore = {
+  status: 'read',
+  id: 'main',
+  location: '/srv',
+  repositoryId: 'r',
+  head: { sequence: 3, sha256: 'x' },
+  epoch: 0,
+  segments: 1,
+  backups: 1,
+  storedBytes: 10,
+  archived: GtidSet.parse(`${UUID}:1-10`),
+  binlogs: new Map([[UUID, new Set(['binlog.000001'])]]),
+  lines: [
+    {
+      serverUuid: UUID,
+      timeline: 1,
+      covered: GtidSet.parse(`${UUID}:1-10`),
+      lastBinlog: 'binlog.000001',
+      lastCommit: '2026-11-20T10:00:00.000000Z',
+    },
+  ],
+  windows: [
+    {
+      kind: 'restorable',
+      timeline: 1,
+      backupId: 'b',
+      backupFinishedAt: '2026-11-20T09:00:00.000000Z',
+      fromTarget: null,
+      toTarget: null,
+      toTime: '2026-11-20T10:00:00.000000Z',
+      toGtids: '',
+      transactions: 10,
+      endsAt: 'end-of-archive',
+    },
+  ],
+  deadLetters: [],
+  damagedPacks: [],
+};
+
+const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
+  status: 'running',
+  workflowId: 'archive/shop/shop-1',
+  archive: {
+    cluster: 'shop',
+    source: 'shop-1',
+    mode: 'running',
+    phase: 'waiting',
+    archivedThrough: null,
+    deadLetters: [],
+    givenUp: [],
+    decisions: [],
+    rotationFailure: null,
+    heads: [],
+    segmentsArchived: 1,
+    lastSuccessAt: null,
+    lastFailure: null,
+    backlog: { logs: 0, bytes: 0 },
+    lastRefusedSignal: null,
+  },
+};
+
+function facts(change: {
+  store?: Partial<ReadableStore>;
+  workflow?: WorkflowAnswer;
+  more?: ClusterFacts['stores'];
+}): ClusterFacts {
+  return {
+    cluster: 'shop',
+    stores: [{ ...STORE, ...change.store }, ...(change.more ?? [])],
+    sources: [
+      {
+        id: 'shop-1',
+        server: {
+          status: 'answered',
+          serverUuid: UUID,
+          gtidExecuted: GtidSet.parse(`${UUID}:1-15`),
+          closed: [
+            { name: 'binlog.000001', sizeBytes: 100 },
+            { name: 'binlog.000002', sizeBytes: 200 },
+          ],
+        },
+        workflow: change.workflow ?? RUNNING,
+      },
+    ],
+  };
+}
+
+const codes = (it: ClusterFacts) => judgeCluster(it).map(({ code }) => code);
+
+test('a cluster in order has no problem, and its lag is told in transactions, time and binlogs', () => {
+  const cluster = facts({});
+  assert.deepEqual(codes(cluster), []);
+  const report = reportOf(cluster, [], Date.parse('2026-11-20T10:00:30Z'));
+  assert.equal(report.status, 'ok');
+  const [line] = report.sources[0]?.archived ?? [];
+  assert.deepEqual(
+    [line?.pendingTransactions, line?.lagSeconds, line?.backlog],
+    [5, 30, { logs: 1, bytes: 200 }],
+  );
+});
+
+test('whatever makes a cluster less safe is a problem by its own name', () => {
+  const error = new AppError({ code: 'StoreUnreachable', kind: 'unavailable', message: 'gone' });
+  const ended = { ...STORE.windows[0], endsAt: 'gap' } as ReadableStore['windows'][number];
+  const { archive } = RUNNING;
+  const failure = { code: 'RotationDenied', kind: 'refused', message: 'no', hint: '', at: '' };
+  const cases: readonly (readonly [Parameters<typeof facts>[0], string])[] = [
+    [{ store: { backups: 0, windows: [] } }, 'NoBackup'],
+    [{ store: { windows: [] } }, 'BackupIncomplete'],
+    [{ store: { windows: [ended] } }, 'ArchiveGap'],
+    [{ store: { damagedPacks: [1] } }, 'PackDamaged'],
+    [{ more: [{ status: 'unreadable', id: 's3', error }] }, 'StoreUnreachable'],
+    [{ more: [{ ...STORE, id: 's3', archived: GtidSet.EMPTY }] }, 'StoreBehind'],
+    [{ workflow: { status: 'not-running', workflowId: 'w' } }, 'NotArchiving'],
+    [{ workflow: { status: 'silent', workflowId: 'w' } }, 'NoWorker'],
+    [{ workflow: { status: 'unreachable', error } }, 'StoreUnreachable'],
+    [{ workflow: { ...RUNNING, archive: { ...archive, mode: 'paused' } } }, 'Paused'],
+    [{ workflow: { ...RUNNING, archive: { ...archive, rotationFailure: failure } } }, 'RotationDenied'],
+  ];
+  for (const [change, code] of cases) assert.deepEqual(codes(facts(change)), [code]);
+});
+
+test('a dead letter is told once: by the workflow where it answers, else from the catalog', () => {
+  const refusal = {
+    sequence: 2,
+    writtenAt: '',
+    serverUuid: UUID,
+    binlog: 'binlog.000003',
+    reason: 'r',
+    detail: 'd',
+  };
+  const store = { deadLetters: [refusal] };
+  assert.deepEqual(codes(facts({ store })), []);
+  const silent = facts({ store, workflow: { status: 'silent', workflowId: 'w' } });
+  assert.deepEqual(codes(silent), ['DeadLetter', 'NoWorker']);
+});
