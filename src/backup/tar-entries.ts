@@ -13,6 +13,7 @@ const BLOCK_BYTES = 512;
  * What a cleanly stopped copy holds and a restored server makes anew, or must not have: identity,
  * certificates and keys of this host, logs, temporary files, the clone's own notes, spare redo files
  * and doublewrite buffers (needed only after a crash: a clone itself comes without them).
+ * The folder performance_schema travels: without it the clone plugin does not load in a restored server.
  */
 const LEFT_BEHIND = [
   /^auto\.cnf$/,
@@ -25,7 +26,6 @@ const LEFT_BEHIND = [
   /^#ib_archive(\/|$)/,
   /^#ib_.*\.dblwr$/,
   /^ibtmp1$/,
-  /^performance_schema(\/|$)/,
   /(^|\/)(core|core\.\d+)$/,
 ] as const;
 
