@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLock } from './lock.mjs';
 import { hasProgram, runInherited } from './run.mjs';
@@ -85,8 +85,17 @@ async function supplyNode24() {
   const folder = join(root, 'node_modules', 'node');
   say('npm ran no install script for the package `node`; fetching its binary now');
   const code = await runInherited(process.execPath, ['installArchSpecificPackage.js'], { cwd: folder });
-  if (code === 0 && hasNode24()) return;
+  if (code === 0 && hasNode24()) {
+    linkNode24();
+    return;
+  }
   fail(`Node ${versions.node.major} could not be installed from the npm package \`node\`.`, [
     `Install Node ${versions.node.major} yourself and link it: ln -sf "$(command -v node)" ${node24()}`,
   ]);
+}
+
+/** npm links no program that was not there when it installed; npm scripts and npx find Node 24 by this link. */
+function linkNode24() {
+  const link = join(root, 'node_modules', '.bin', 'node');
+  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) symlinkSync('../node/bin/node', link);
 }
