@@ -4,12 +4,13 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import { testFolder } from '../support/folder.ts';
 import { by, SERVER } from './catalog-samples.ts';
 
-const WRITER = join(import.meta.dirname, 'catalog-writer.ts');
+const WRITER = fileURLToPath(new URL('./catalog-writer.ts', import.meta.url));
 
 interface Ended {
   readonly code: number | null;
