@@ -12,6 +12,7 @@ export function bodyFrame(
     file,
     type,
     bytes,
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     bodyStart,
     bodyEnd,
     bodyBytes: bodyEnd - bodyStart,

@@ -66,6 +66,8 @@ export function answerQuery(
   nowSeconds: number,
 ): QueryAnswer {
   const text = sql.trim().replace(/;$/, '');
+  // A client that connects again sends its character set; no answer of a source depends on it.
+  if (/^SET NAMES [a-z0-9_]+$/i.test(text)) return { kind: 'set', settings };
   if (/^SET\s/i.test(text)) return answerSet(text.slice(4), settings);
   const selected = /^SELECT\s+(\S+)$/i.exec(text)?.[1];
   if (selected === undefined) return { kind: 'unknown-statement' };
