@@ -35,7 +35,10 @@ export interface ArchiveSettings {
 export interface DiscoverInput extends SourceName {
   /** Where each catalog stood when the workflow last saw it. */
   readonly heads: readonly { readonly store: string; readonly sequence: number; readonly sha256: string }[];
+  /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
+  /** Logs that an operator gave up. */
+  readonly givenUp: readonly LetterRef[];
 }
 
 export interface SealInput extends SourceName {
@@ -159,11 +162,11 @@ export type ArchiveStoreActivities = ReturnType<typeof archiveStoreActivities>;
 export type ArchiveHostActivities = ReturnType<typeof archiveHostActivities>;
 
 function lookOptions(input: DiscoverInput) {
-  const { heads, setAside } = input;
+  const { heads, setAside, givenUp } = input;
   const known = heads.map(
     ({ store, sequence, sha256 }) => [store, { sequence, sha256: parseSha256(sha256) }] as const,
   );
-  return { heads: new Map(known), setAside };
+  return { heads: new Map(known), setAside, givenUp };
 }
 
 async function sealPlanned(
@@ -223,7 +226,16 @@ function acceptLetter(
   sign: Signature,
 ): Promise<string> {
   return withSession(async (session) => {
-    const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };
+    const look = {
+      source,
+      session,
+      repositories,
+      cache,
+      heads: new Map(),
+      setAside: [],
+      givenUp: [],
+      nowMs: Date.now(),
+    };
     const view = await viewSource(look);
     return acceptGap({ view, repositories, letter, reason, sign });
   });

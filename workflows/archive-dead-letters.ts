@@ -10,10 +10,9 @@ import { nowText } from './now.ts';
 /** Logs that were given up are remembered until long after the server has purged them. */
 const MAX_GIVEN_UP = 200;
 
-/** Logs that the planner leaves alone: dead letters of a transfer, and what was given up. */
+/** Dead letters that the planner leaves alone until an operator has decided; others it finds again by itself. */
 export function setAsideOf(entity: ArchiveEntity): readonly LetterRef[] {
-  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer');
-  return [...waiting, ...entity.givenUp].map(refOf);
+  return entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer').map(refOf);
 }
 
 /** Carries out what operators decided since the last round. A decision that fails is tried again. */

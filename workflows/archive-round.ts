@@ -37,6 +37,7 @@ async function lookAtSource(entity: ArchiveEntity, { host }: ArchiveSettings): P
     ...entity.input,
     heads: entity.heads,
     setAside: setAsideOf(entity),
+    givenUp: entity.givenUp,
   });
   entity.heads = found.heads;
   entity.backlog = found.backlog;

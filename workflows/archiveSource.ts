@@ -25,7 +25,7 @@ import { nowText } from './now.ts';
 /** Waits this long where a round failed before it knew the configuration. */
 const DEFAULT_POLL_SECONDS = 10;
 /** A run ends after so many rounds, whatever the server suggests. */
-const MAX_ROUNDS = 400;
+const MAX_ROUNDS = 150;
 
 /**
  * Archives the binlogs of one source, for ever. Id `archive/{cluster}/{source}`.

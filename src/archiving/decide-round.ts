@@ -20,7 +20,10 @@ export interface RoundView {
   readonly listed: readonly SourceLog[];
   /** As they lie in the staging folder, oldest first. */
   readonly staged: readonly SourceLog[];
+  /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
+  /** Logs that an operator gave up: left alone, and missed by nobody. */
+  readonly givenUp: readonly LetterRef[];
   readonly stores: readonly { readonly id: string; readonly state: CatalogState }[];
 }
 
@@ -29,6 +32,8 @@ interface Decided {
   readonly source: SourceLog;
   readonly decision: ArchiveDecision;
   readonly lies: 'staged' | 'listed';
+  /** `settled`: archived everywhere, or never to be. */
+  readonly stands: 'pending' | 'set-aside' | 'settled';
   /** Ids of the stores that lack it. */
   readonly lacking: readonly string[];
 }
@@ -40,11 +45,11 @@ export function decideRound(view: RoundView): RoundDecision {
   const decided = decideLogs(view);
   const open = view.listed.at(-1);
   const refs = decided.map(({ source }) => refOf(view.serverUuid, source));
-  const pending = decided.filter(isPending);
+  const pending = decided.filter(({ stands }) => stands !== 'settled');
   return {
     stage: refsWhere(refs, decided, (it) => it.lies === 'listed' && isWorthStaging(it)).slice(0, MAX_STAGED),
     archive: plannedLogs(view, decided, refs, open).slice(0, MAX_ARCHIVED),
-    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && !isPending(it) && !isSetAside(it)),
+    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled'),
     problems: decided.flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision)),
     backlog: {
       logs: pending.length,
@@ -63,7 +68,8 @@ function decideLogs(view: RoundView): readonly Decided[] {
     (log) => !listedStems.has(stemOf(serverUuid, log)) && !matches(view.setAside, log),
   );
   const closed = [...purged, ...listed];
-  const setAside = listed.filter((log) => matches(view.setAside, log)).map(({ name }) => name);
+  const leftAlone = [...view.setAside, ...view.givenUp];
+  const setAside = closed.filter((log) => matches(leftAlone, log)).map(({ name }) => name);
   const plans = view.stores.map(({ state }) => planFor(state, { serverUuid, gtidMode, closed, setAside }));
   return joinPlans(plans).map((decision, index) => {
     const source = closed[index] as SourceLog;
@@ -71,6 +77,7 @@ function decideLogs(view: RoundView): readonly Decided[] {
       source,
       decision,
       lies: stagedStems.has(stemOf(serverUuid, source)) ? 'staged' : 'listed',
+      stands: standingOf(decision, matches(view.givenUp, source) ? 'given-up' : 'wanted'),
       lacking: view.stores
         .filter((_, store) => plans[store]?.[index]?.kind !== 'already-archived')
         .map(({ id }) => id),
@@ -127,12 +134,12 @@ function isWorthStaging({ decision }: Decided): boolean {
   return ['archive', 'start-timeline', 'gap', 'waits'].includes(decision.kind);
 }
 
-function isPending({ decision }: Decided): boolean {
-  return decision.kind !== 'already-archived' && !(decision.kind === 'refused' && decision.reason === 'late');
-}
-
-function isSetAside({ decision }: Decided): boolean {
-  return decision.kind === 'refused' && decision.reason === 'set-aside';
+function standingOf(decision: ArchiveDecision, operator: 'given-up' | 'wanted'): Decided['stands'] {
+  if (decision.kind === 'already-archived' || operator === 'given-up') return 'settled';
+  if (decision.kind !== 'refused') return 'pending';
+  // A late log was passed over before: its gap was accepted.
+  if (decision.reason === 'late') return 'settled';
+  return decision.reason === 'set-aside' ? 'set-aside' : 'pending';
 }
 
 function matches(letters: readonly LetterRef[], log: SourceLog): boolean {

@@ -17,8 +17,10 @@ export interface DiscoverOptions {
   readonly repositories: Repositories;
   /** Heads that were seen before, by store id; a catalog behind one of them was rolled back. */
   readonly heads: ReadonlyMap<string, CatalogHead>;
-  /** Logs on the dead-letter list, and logs that were given up. */
+  /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
+  /** Logs that an operator gave up. */
+  readonly givenUp: readonly LetterRef[];
   readonly cache: PeekCache;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
@@ -52,7 +54,7 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
 
 /** Reads everything that decides a round, and changes nothing. @throws as `discover` */
 export async function viewSource(options: DiscoverOptions): Promise<SourceView> {
-  const { source, session, cache, repositories, heads, setAside } = options;
+  const { source, session, cache, repositories, heads, setAside, givenUp } = options;
   const facts = await readServerFacts(session);
   const { serverUuid, gtidMode } = facts;
   assertArchivable(facts, session.where);
@@ -66,7 +68,7 @@ export async function viewSource(options: DiscoverOptions): Promise<SourceView> 
   const staged = (await readStagedLogs(source.stagingDir, serverUuid, cache)).map((it) => it.source);
   const listing = await readBinaryLogs(session);
   const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  return { serverUuid, gtidMode, listed, staged, setAside, stores, facts };
+  return { serverUuid, gtidMode, listed, staged, setAside, givenUp, stores, facts };
 }
 
 async function relist(session: MysqlSession): Promise<ReadonlyMap<string, number>> {

@@ -19,7 +19,10 @@ test('a backup runs through its five phases and is complete once its binlog is a
   const backup = JSON.parse(result.stdout);
   assert.equal(backup.completeness, 'complete');
   const state = await world.catalog();
-  assert.deepEqual(state.backups().map((it) => it.backup.backupId), [backup.backupId]);
+  assert.deepEqual(
+    state.backups().map((it) => it.backup.backupId),
+    [backup.backupId],
+  );
   assert.ok((await world.archived()).includes(backup.binlog));
 });
 

@@ -63,7 +63,16 @@ export async function dryRun(
 
 async function lookAt(context: ArchiveSourceContext, session: MysqlSession): Promise<DryRunSource> {
   const { cluster, source, repositories, cache } = context;
-  const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };
+  const look = {
+    source,
+    session,
+    repositories,
+    cache,
+    heads: new Map(),
+    setAside: [],
+    givenUp: [],
+    nowMs: Date.now(),
+  };
   const view = await viewSource(look);
   const { archive, problems, backlog } = decideRound(view);
   const logs: DryRunLog[] = [];
