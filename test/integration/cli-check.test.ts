@@ -215,14 +215,12 @@ test('status and backups of an empty store are refused by name', { timeout: 120_
   assert.deepEqual([cluster?.status, codes], ['degraded', ['RepositoryMissing', 'NotArchiving']]);
 });
 
-test('with a worker everything works, and status tells how far the archive is', {
+test('with a worker archiving works, and status tells how far the archive is', {
   timeout: 240_000,
 }, async () => {
   await startWorker();
   const applied = await ask(['apply']);
   assert.equal(applied.code, 0, applied.stderr);
-  const checked = await findings();
-  assert.deepEqual([checked.code, checked.failed], [0, []]);
   await mysql.run(
     'CREATE DATABASE shop',
     'CREATE TABLE shop.t (id INT PRIMARY KEY)',
@@ -252,6 +250,11 @@ test('with a worker everything works, and status tells how far the archive is', 
   const backups = await ask(['backups', '--json']);
   assert.equal(backups.code, 0);
   assert.deepEqual(documentOf<{ backups: readonly unknown[] }>(backups).backups, []);
+});
+
+test('with every part in place check has no failure', { timeout: 120_000 }, async () => {
+  const checked = await findings();
+  assert.deepEqual([checked.code, checked.failed], [0, []]);
 });
 
 test('a server that is gone makes the status degraded, and the rest is told all the same', {
