@@ -17,4 +17,4 @@ async function step(args) {
 await ensureNodeModules();
 await rm(join(root, 'dist'), { recursive: true, force: true });
 await step(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-await step(['dist/src/worker/build-bundle.js', 'dist/workflow-bundle.js']);
+await step(['src/worker/build-bundle.ts', 'dist/workflow-bundle.js']);
