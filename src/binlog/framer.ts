@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
-import { verifiedUpTo } from './crc-batch.ts';
+import { ChecksumRow } from './checksum-row.ts';
 import { CHECKSUM_BYTES, FLAG, HEADER_BYTES, readU32 } from './event-header.ts';
 import { EVENT } from './event-types.ts';
 import type { ChecksumAlgorithm } from './format-description.ts';
 import type { Frame, FrameSink, FrameSource } from './frame.ts';
+import { LargeEvent } from './large-event.ts';
 import { MAX_PREVIOUS_GTIDS_BYTES } from './previous-gtids.ts';
 import { corruptAt } from './problem.ts';
 
@@ -19,11 +20,32 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A large event under way: only its beginning is kept. */
-interface Streamed {
-  /** Bytes still to come, without the checksum. */
-  left: number;
-  crc: number;
+function emptyFrame(file: string, offset: number): Writable<Frame> {
+  return {
+    file,
+    offset,
+    endOffset: offset,
+    type: 0,
+    timestamp: 0,
+    serverId: 0,
+    sizeBytes: 0,
+    logPos: 0,
+    flags: 0,
+    bytes: NOTHING,
+    view: viewOf(NOTHING),
+    bodyStart: 0,
+    bodyEnd: 0,
+    bodyBytes: 0,
+    extent: 'whole',
+  };
+}
+
+/** What is left of an event that was cut. */
+export interface CutEvent {
+  readonly offset: number;
+  readonly haveBytes: number;
+  /** Null where not even its header is whole. */
+  readonly header: { readonly type: number; readonly sizeBytes: number } | null;
 }
 
 /**
@@ -40,10 +62,7 @@ export class EventFramer {
   /** Start of an event whose rest is in the next chunk; or its kept beginning while it is streamed. */
   #carry: Uint8Array = NOTHING;
   #carried = 0;
-  #streamed: Streamed | null = null;
-  /** Checksum bytes of a streamed event, as they come. */
-  readonly #footer = new Uint8Array(CHECKSUM_BYTES);
-  #footerBytes = 0;
+  #large: LargeEvent | null = null;
 
   constructor(options: {
     readonly file: string;
@@ -55,23 +74,7 @@ export class EventFramer {
     this.#sink = options.sink;
     this.#source = options.source;
     this.#checksum = options.checksum;
-    this.#frame = {
-      file: options.file,
-      offset: options.startOffset,
-      endOffset: options.startOffset,
-      type: 0,
-      timestamp: 0,
-      serverId: 0,
-      sizeBytes: 0,
-      logPos: 0,
-      flags: 0,
-      bytes: NOTHING,
-      view: new DataView(NOTHING.buffer),
-      bodyStart: 0,
-      bodyEnd: 0,
-      bodyBytes: 0,
-      extent: 'whole',
-    };
+    this.#frame = emptyFrame(options.file, options.startOffset);
   }
 
   /** Sets what FORMAT_DESCRIPTION says of the events after it. */
@@ -81,13 +84,13 @@ export class EventFramer {
 
   /** Offset just after the last whole event. */
   get offset(): number {
-    return this.#streamed === null ? this.#frame.endOffset : this.#frame.offset;
+    return this.#frame.endOffset;
   }
 
   /** Takes the next bytes. They may be reused by the caller afterwards. @throws corrupt */
   push(chunk: Uint8Array): void {
     let at = 0;
-    if (this.#streamed !== null) at = this.#continueStream(chunk, 0);
+    if (this.#large !== null) at = this.#continueLarge(this.#large, chunk, 0);
     else if (this.#carried > 0) at = this.#fillCarry(chunk);
     if (this.#carried > 0) return;
     at = this.#wholeEvents(chunk, at);
@@ -95,30 +98,25 @@ export class EventFramer {
   }
 
   /** Ends the input. Returns what is left of an event that was cut; null where the input ends at a border. */
-  end(): { readonly frame: Frame; readonly haveBytes: number; readonly headerKnown: boolean } | null {
+  end(): CutEvent | null {
     if (this.#carried === 0) return null;
-    const frame = this.#frame;
-    if (this.#streamed !== null) {
-      const have = HEADER_BYTES + frame.bodyBytes - this.#streamed.left + this.#footerBytes;
-      return { frame, haveBytes: have, headerKnown: true };
-    }
-    const headerKnown = this.#carried >= HEADER_BYTES;
-    if (!headerKnown) frame.offset = frame.endOffset;
-    return { frame, haveBytes: this.#carried, headerKnown };
+    const { type, sizeBytes, endOffset: offset } = this.#frame;
+    const haveBytes = this.#large === null ? this.#carried : sizeBytes - this.#large.left;
+    return { offset, haveBytes, header: haveBytes < HEADER_BYTES ? null : { type, sizeBytes } };
   }
 
   /** The fast path: events that lie whole in the chunk. */
   #wholeEvents(chunk: Uint8Array, from: number): number {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
     const last = chunk.length - HEADER_BYTES;
-    let verified = from;
+    const row = new ChecksumRow();
     let at = from;
     while (at <= last) {
       const size = view.getUint32(at + 9, true);
       if (size > chunk.length - at) break;
-      if (at >= verified && this.#checksum === 'crc32') verified = verifiedUpTo(view, chunk, at);
+      if (at >= row.end && this.#checksum === 'crc32') row.verify(view, chunk, at);
       this.#readHeader(view, at);
-      this.#finishWhole(chunk, view, at, at < verified ? 'verified' : 'unverified');
+      this.#finishWhole(chunk, view, at, at < row.end ? row.state : 'unverified');
       at += size;
     }
     return at;
@@ -219,9 +217,9 @@ export class EventFramer {
     }
     if (frame.sizeBytes <= KEPT_BYTES || frame.type === EVENT.PREVIOUS_GTIDS)
       return this.#fillEvent(chunk, at);
-    this.#streamed = { left: frame.bodyBytes, crc: crc32(this.#carry.subarray(0, HEADER_BYTES)) };
-    this.#footerBytes = 0;
-    return this.#continueStream(chunk, at);
+    const footer = frame.sizeBytes - HEADER_BYTES - frame.bodyBytes;
+    this.#large = new LargeEvent(this.#carry.subarray(0, HEADER_BYTES), frame.bodyBytes, footer);
+    return this.#continueLarge(this.#large, chunk, at);
   }
 
   /** Completes a carried header, then its event, from the start of a chunk. */
@@ -258,36 +256,29 @@ export class EventFramer {
     this.#carried = length;
   }
 
-  #continueStream(chunk: Uint8Array, from: number): number {
-    const stream = this.#streamed as Streamed;
-    const end = Math.min(chunk.length, from + stream.left);
+  #continueLarge(large: LargeEvent, chunk: Uint8Array, from: number): number {
+    const end = large.takeBody(chunk, from);
     if (end > from) {
-      stream.left -= end - from;
-      stream.crc = crc32(chunk.subarray(from, end), stream.crc);
       const kept = Math.min(end, from + KEPT_BYTES - this.#carried);
       if (kept > from) this.#append(chunk, from, kept);
       this.#sink.piece(this.#frame, chunk, from, end);
     }
-    if (stream.left > 0) return end;
-    const footer = this.#frame.sizeBytes - HEADER_BYTES - this.#frame.bodyBytes;
-    let at = end;
-    while (this.#footerBytes < footer && at < chunk.length) {
-      this.#footer[this.#footerBytes++] = chunk[at++] as number;
-    }
-    if (this.#footerBytes === footer) this.#finishStream(stream, footer);
+    const at = large.takeFooter(chunk, end);
+    if (large.left === 0) this.#finishLarge(large);
     return at;
   }
 
-  #finishStream(stream: Streamed, footer: number): void {
+  #finishLarge(large: LargeEvent): void {
     const frame = this.#frame;
-    if (footer > 0) this.#compare(stream.crc, readU32(this.#footer, 0));
+    const { computed, stored } = large.checksums();
+    this.#compare(computed, stored);
     frame.endOffset = frame.offset + frame.sizeBytes;
     frame.bytes = this.#carry;
     frame.view = viewOf(this.#carry);
     frame.bodyStart = HEADER_BYTES;
     frame.bodyEnd = this.#carried;
     frame.extent = 'prefix';
-    this.#streamed = null;
+    this.#large = null;
     this.#carried = 0;
     this.#sink.event(frame);
   }

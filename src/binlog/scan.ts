@@ -6,9 +6,9 @@ import { type BinlogProblem, errorOf, problemOf } from './problem.ts';
 import { BinlogScanner } from './scanner.ts';
 
 export interface ScanOptions {
-  /** Name for messages. */
-  readonly file: string;
   readonly visitor?: ScanVisitor;
+  /** Whether SHA-256 of all bytes is computed, which takes as long as the scan itself; it is by default. */
+  readonly digest?: 'sha256' | 'none';
 }
 
 /**
@@ -17,19 +17,19 @@ export interface ScanOptions {
  */
 export async function scanStream(
   input: AsyncIterable<Uint8Array>,
-  options: ScanOptions,
+  options: ScanOptions & { /** Name for messages. */ readonly file: string },
 ): Promise<ScanReport> {
   const scanner = new BinlogScanner(options);
-  const hash = createHash('sha256');
+  const hash = options.digest === 'none' ? null : createHash('sha256');
   let problem: BinlogProblem | null = null;
   let lengthBytes = 0;
   for await (const chunk of input) {
     lengthBytes += chunk.length;
-    hash.update(chunk);
+    hash?.update(chunk);
     problem ??= scanChunk(scanner, chunk);
   }
   const report = problem === null ? scanner.end() : scanner.report([problem]);
-  return { ...report, lengthBytes, sha256: hash.digest('hex') as Sha256 };
+  return { ...report, lengthBytes, sha256: hash === null ? null : (hash.digest('hex') as Sha256) };
 }
 
 function scanChunk(scanner: BinlogScanner, chunk: Uint8Array): BinlogProblem | null {
@@ -44,10 +44,7 @@ function scanChunk(scanner: BinlogScanner, chunk: Uint8Array): BinlogProblem | n
 }
 
 /** Scans a file as `scanStream` does. @throws refused where there is no such file, unavailable where it cannot be read */
-export async function scanFile(
-  path: string,
-  options: { readonly visitor?: ScanVisitor } = {},
-): Promise<ScanReport> {
+export async function scanFile(path: string, options: ScanOptions = {}): Promise<ScanReport> {
   return scanStream(readFileChunks(path), { file: path, ...options });
 }
 

@@ -1,15 +1,6 @@
-import { GtidSet } from '../domain/gtid-set.ts';
-import { microsFromSeconds } from '../domain/time.ts';
-import { FLAG } from './event-header.ts';
-import { EVENT, eventName, isGtidEvent, isKnownEvent } from './event-types.ts';
-import {
-  borderOf,
-  decodeIncident,
-  decodePayloadHeader,
-  decodeQuery,
-  decodeRotate,
-  decodeXaPrepare,
-} from './events.ts';
+import type { GtidSet } from '../domain/gtid-set.ts';
+import { EVENT, isGtidEvent } from './event-types.ts';
+import { borderOf, decodePayloadHeader, decodeQuery, decodeRotate, decodeXaPrepare } from './events.ts';
 import type { OpenTransaction, ScanReport, ScanVisitor, TransactionShape } from './facts.ts';
 import { decodeFormatDescription, type FormatDescription } from './format-description.ts';
 import type { Frame, FrameSink } from './frame.ts';
@@ -17,8 +8,10 @@ import { EventFramer } from './framer.ts';
 import { decodeGtidEvent } from './gtid-event.ts';
 import { GtidHistory } from './gtid-history.ts';
 import { MagicReader } from './magic.ts';
+import { isForeignToTransactions, refuseMisplaced } from './misplaced.ts';
 import { decodePreviousGtids } from './previous-gtids.ts';
-import { type BinlogProblem, corruptAt, problemAt } from './problem.ts';
+import { type BinlogProblem, corruptAt } from './problem.ts';
+import { endingProblems, reportOn, type ScanState } from './scan-state.ts';
 import { ScanTally } from './scan-tally.ts';
 import { classifyStatement } from './sql.ts';
 import { decodeText } from './sql-tokens.ts';
@@ -80,41 +73,15 @@ export class BinlogScanner implements FrameSink {
 
   /** Ends the file, and reports. May also be called after `push` threw, for what was read until then. */
   end(): ScanReport {
-    return this.report(this.#endProblems());
+    const magic = this.#magic.end();
+    if (magic !== null) return this.report([magic]);
+    const state = this.#state();
+    return reportOn(state, endingProblems(state, this.#framer.end(), this.#framer.offset));
   }
 
   /** The report so far, with the given problems. */
   report(problems: readonly BinlogProblem[]): ScanReport {
-    const tally = this.#tally;
-    const format = this.#format;
-    return {
-      file: this.#file,
-      serverVersion: format?.serverVersion ?? null,
-      createdAt: format === null ? null : microsFromSeconds(format.createdAtSeconds),
-      serverId: format?.serverId ?? null,
-      checksum: format?.checksum ?? null,
-      previousGtids: this.#previousGtids,
-      gtids: this.#history?.build() ?? GtidSet.EMPTY,
-      transactions: tally.transactions,
-      anonymousTransactions: tally.anonymousTransactions,
-      events: tally.events,
-      lengthBytes: this.#lengthBytes,
-      firstCommit: tally.firstCommit,
-      lastCommit: tally.lastCommit,
-      maxCommit: tally.maxCommit,
-      clockInversions: tally.clockInversions,
-      closed: this.#closedBy !== null && problems.length === 0,
-      closedBy: this.#closedBy,
-      nextBinlog: this.#nextBinlog,
-      inUse: format?.inUse ?? false,
-      sha256: null,
-      problems,
-      eventDdl: tally.eventDdl,
-      xaPrepares: tally.xaPrepares,
-      temporaryTables: tally.temporaryTables,
-      payloads: tally.payloads,
-      largestPayloadBytes: tally.largestPayloadBytes,
-    };
+    return reportOn(this.#state(), problems);
   }
 
   /** For the framer: takes a verified event. */
@@ -143,7 +110,7 @@ export class BinlogScanner implements FrameSink {
       this.#nextBinlog = decodeRotate(frame).nextBinlog;
       this.#closedBy = 'rotate';
     } else if (frame.type === EVENT.STOP) this.#closedBy = 'stop';
-    else this.#unexpected(frame);
+    else refuseMisplaced(frame);
     if (this.#open === null) this.#visitor.event?.({ frame, transaction: null });
   }
 
@@ -162,7 +129,7 @@ export class BinlogScanner implements FrameSink {
       return;
     }
     if (frame.type !== EVENT.PREVIOUS_GTIDS) {
-      if (frame.type === EVENT.FORMAT_DESCRIPTION) this.#unexpected(frame);
+      if (frame.type === EVENT.FORMAT_DESCRIPTION) refuseMisplaced(frame);
       throw corruptAt(
         frame,
         'previous-gtids-missing',
@@ -171,47 +138,6 @@ export class BinlogScanner implements FrameSink {
     }
     this.#previousGtids = decodePreviousGtids(frame);
     this.#history = new GtidHistory(this.#previousGtids);
-  }
-
-  /** An event that no transaction and no end of file explains. Returns where it may be skipped. */
-  #unexpected(frame: Frame): void {
-    const type = frame.type;
-    if (type === EVENT.FORMAT_DESCRIPTION) {
-      throw corruptAt(
-        frame,
-        'second-format-description',
-        'a second FORMAT_DESCRIPTION stands inside the log',
-      );
-    }
-    if (type === EVENT.PREVIOUS_GTIDS) {
-      throw corruptAt(frame, 'second-previous-gtids', 'a second PREVIOUS_GTIDS stands inside the log');
-    }
-    if ((frame.flags & FLAG.IGNORABLE) !== 0) return;
-    if (!isKnownEvent(type)) {
-      throw corruptAt(
-        frame,
-        'unknown-event',
-        'its type is not known, and it is not marked as one that may be skipped',
-      );
-    }
-    if (type === EVENT.INCIDENT) this.#incident(frame);
-    const elsewhere =
-      type === EVENT.HEARTBEAT || type === EVENT.HEARTBEAT_V2 || type === EVENT.ROTATE || type === EVENT.STOP;
-    if (elsewhere) throw corruptAt(frame, 'unexpected-event', `${eventName(type)} cannot stand here`);
-    throw corruptAt(
-      frame,
-      'transaction-without-gtid',
-      'it belongs to a transaction, and no GTID event opens one before it',
-    );
-  }
-
-  #incident(frame: Frame): never {
-    const { number, message } = decodeIncident(frame);
-    throw corruptAt(
-      frame,
-      'incident',
-      `the server recorded incident ${number} (${message}): changes may be missing from the log`,
-    );
   }
 
   #begin(frame: Frame): void {
@@ -238,7 +164,7 @@ export class BinlogScanner implements FrameSink {
     const type = frame.type;
     let shape: TransactionShape | null = null;
     if (type === EVENT.QUERY || type === EVENT.EXECUTE_LOAD_QUERY) shape = this.#query(frame, transaction);
-    else if (this.#isForeign(frame)) this.#refuseInside(frame, transaction);
+    else if (isForeignToTransactions(type)) refuseMisplaced(frame);
     else shape = this.#tracker.event(frame);
     if (type === EVENT.XA_PREPARE) shape = this.#prepare(frame);
     if (type === EVENT.TRANSACTION_PAYLOAD) this.#payload(frame);
@@ -246,40 +172,10 @@ export class BinlogScanner implements FrameSink {
     if (shape !== null) this.#finish(frame, transaction, shape);
   }
 
-  /** True for an event that the tracker has no place for. */
-  #isForeign(frame: Frame): boolean {
-    const type = frame.type;
-    return (
-      isGtidEvent(type) ||
-      type === EVENT.FORMAT_DESCRIPTION ||
-      type === EVENT.PREVIOUS_GTIDS ||
-      type === EVENT.ROTATE ||
-      type === EVENT.STOP ||
-      type === EVENT.INCIDENT ||
-      !isKnownEvent(type)
-    );
-  }
-
-  #refuseInside(frame: Frame, transaction: OpenTransaction): void {
-    if (isGtidEvent(frame.type)) {
-      throw corruptAt(
-        frame,
-        'gtid-inside-transaction',
-        `a GTID event stands inside the transaction that began at ${transaction.startOffset}`,
-      );
-    }
-    this.#unexpected(frame);
-  }
-
   #payload(frame: Frame): void {
     const { bytes, bodyStart, bodyEnd, bodyBytes } = frame;
-    this.#uncompressedBytes = decodePayloadHeader(
-      bytes,
-      bodyStart,
-      bodyEnd,
-      bodyBytes,
-      frame,
-    ).uncompressedBytes;
+    const header = decodePayloadHeader(bytes, bodyStart, bodyEnd, bodyBytes, frame);
+    this.#uncompressedBytes = header.uncompressedBytes;
     this.#tally.payload(this.#uncompressedBytes);
   }
 
@@ -336,39 +232,17 @@ export class BinlogScanner implements FrameSink {
     });
   }
 
-  #endProblems(): BinlogProblem[] {
-    const magic = this.#magic.end();
-    if (magic !== null) return [magic];
-    const problems: BinlogProblem[] = [];
-    const cut = this.#framer.end();
-    const place = { file: this.#file, offset: this.#framer.offset, type: null };
-    if (cut !== null) {
-      const what = cut.headerKnown
-        ? `${cut.haveBytes} of its ${cut.frame.sizeBytes} bytes`
-        : `${cut.haveBytes} bytes of an event's header`;
-      const at = {
-        file: this.#file,
-        offset: cut.frame.offset,
-        type: cut.headerKnown ? cut.frame.type : null,
-      };
-      problems.push(problemAt(at, 'cut-inside-event', `the file ends after ${what}`));
-    } else if (this.#format === null) {
-      problems.push(
-        problemAt(place, 'format-description-missing', 'the file ends before FORMAT_DESCRIPTION'),
-      );
-    } else if (this.#previousGtids === null) {
-      problems.push(problemAt(place, 'previous-gtids-missing', 'the file ends before PREVIOUS_GTIDS'));
-    }
-    if (this.#open !== null) {
-      const from = `the file ends inside the transaction that began at ${this.#open.startOffset}`;
-      problems.push(problemAt(place, 'cut-inside-transaction', from));
-    }
-    if (this.#format?.inUse && this.#closedBy !== null) {
-      const reason = `the log ends with ${this.#closedBy.toUpperCase()}, and FORMAT_DESCRIPTION says that it is open`;
-      problems.push(
-        problemAt({ ...place, offset: 4, type: EVENT.FORMAT_DESCRIPTION }, 'in-use-but-closed', reason),
-      );
-    }
-    return problems;
+  #state(): ScanState {
+    return {
+      file: this.#file,
+      format: this.#format,
+      previousGtids: this.#previousGtids,
+      history: this.#history,
+      open: this.#open,
+      closedBy: this.#closedBy,
+      nextBinlog: this.#nextBinlog,
+      lengthBytes: this.#lengthBytes,
+      tally: this.#tally,
+    };
   }
 }

@@ -78,7 +78,8 @@ async function compressedRows(
   count: number,
   rowBytes: number,
 ): Promise<{ compressed: Buffer; uncompressed: number }> {
-  const deletion = rows(EVENT.DELETE_ROWS, [0]).body;
+  const row = rows(EVENT.DELETE_ROWS, [0]);
+  const deletion = row.body;
   Buffer.from(deletion.buffer, deletion.byteOffset).writeUInt32LE(rowBytes, deletion.length - 4);
   const size = HEADER_BYTES + deletion.length + rowBytes;
   const filler = Buffer.alloc(1_000_000, 0x71);

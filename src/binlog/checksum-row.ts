@@ -41,33 +41,40 @@ function shiftTable(bytes: number): Uint32Array {
 }
 
 /**
- * Verifies the checksums of many small events with one pass over their bytes.
+ * Verifies the checksums of many small events in a row with one pass over their bytes.
  *
  * The CRC of an event with its own checksum is always RESIDUE, so the CRC that runs on over a
  * row of sound events depends on their lengths alone. It is computed from the lengths here and
  * compared with the one over the bytes. A wrong event leaves a difference which the events after
  * it only shift, so it is found as surely as alone; that two wrong ones cancel has probability
  * 2^-32, the same as that a wrong one goes unseen at all.
- *
- * @returns index behind the last verified event: `start` where the first is too large or not
- * whole in the chunk, or where something in the row is wrong and each must be looked at alone
  */
-export function verifiedUpTo(view: DataView, chunk: Uint8Array, start: number): number {
-  let expected = 0;
-  let at = start;
-  const last = chunk.length - HEADER_BYTES;
-  while (at <= last) {
-    const size = view.getUint32(at + 9, true);
-    if (size > MAX_BATCHED_BYTES || size < HEADER_BYTES + CHECKSUM_BYTES || at + size > chunk.length) break;
-    const table = shifts[size] ?? shiftTable(size);
-    expected =
-      RESIDUE ^
-      (table[expected & 0xff] as number) ^
-      (table[256 + ((expected >>> 8) & 0xff)] as number) ^
-      (table[512 + ((expected >>> 16) & 0xff)] as number) ^
-      (table[768 + (expected >>> 24)] as number);
-    at += size;
+export class ChecksumRow {
+  /** Index behind the row's last event. */
+  end = 0;
+  /** `unverified`: one of the row is wrong, or the row is empty, and each must be looked at alone. */
+  state: 'verified' | 'unverified' = 'unverified';
+
+  /** Takes the row from `start` on: up to an event that is large, or not whole in the chunk. */
+  verify(view: DataView, chunk: Uint8Array, start: number): void {
+    let expected = 0;
+    let at = start;
+    const last = chunk.length - HEADER_BYTES;
+    while (at <= last) {
+      const size = view.getUint32(at + 9, true);
+      const batched = size <= MAX_BATCHED_BYTES && size >= HEADER_BYTES + CHECKSUM_BYTES;
+      if (!batched || at + size > chunk.length) break;
+      const table = shifts[size] ?? shiftTable(size);
+      expected =
+        RESIDUE ^
+        (table[expected & 0xff] as number) ^
+        (table[256 + ((expected >>> 8) & 0xff)] as number) ^
+        (table[512 + ((expected >>> 16) & 0xff)] as number) ^
+        (table[768 + (expected >>> 24)] as number);
+      at += size;
+    }
+    this.end = at;
+    const sound = at > start && crc32(chunk.subarray(start, at)) === expected >>> 0;
+    this.state = sound ? 'verified' : 'unverified';
   }
-  if (at === start) return start;
-  return crc32(chunk.subarray(start, at)) === expected >>> 0 ? at : start;
 }
