@@ -1,7 +1,7 @@
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
-import { answersMysql } from './mysqld-ready.ts';
+import { logTail, type ServerProcess, silentError, waitForAnswer } from './mysqld-wait.ts';
 import { commandLine, isAlive } from './pid.ts';
 import { runTool } from './run.ts';
 import { type ProcessExit, startProcess } from './start.ts';
@@ -11,7 +11,6 @@ const POLL_MS = 40;
 const DEFAULT_START_TIMEOUT_MS = 180_000;
 const DEFAULT_STOP_TIMEOUT_MS = 180_000;
 const INITIALIZE_TIMEOUT_MS = 300_000;
-const LOG_TAIL_BYTES = 4096;
 /** sockaddr_un.sun_path holds 108 bytes with its end. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -97,11 +96,6 @@ export async function adoptMysqld(
   return runningMysqld(process, { socket, port: options.port ?? null, pidFile });
 }
 
-interface ServerProcess {
-  readonly pid: number;
-  readonly exited: Promise<ProcessExit>;
-}
-
 function serverArguments(options: MysqldOptions, pidFile: string): string[] {
   const listen =
     options.port === null ? ['--skip-networking'] : [`--port=${options.port}`, '--bind-address=127.0.0.1'];
@@ -138,11 +132,6 @@ function requireShortSocket(socket: string): void {
   });
 }
 
-type Answer =
-  | { readonly kind: 'answers' }
-  | { readonly kind: 'silent' }
-  | { readonly kind: 'ended'; readonly exit: ProcessExit };
-
 async function untilAnswers(
   options: MysqldOptions,
   process: ServerProcess,
@@ -170,47 +159,6 @@ async function untilAnswers(
     message: `mysqld on ${options.dataDir} ended with ${how} before it answered. Its error log ends: ${tail}`,
     facts: { dataDir: options.dataDir, logFile: options.logFile, exit: how },
   });
-}
-
-async function waitForAnswer(
-  socket: string,
-  process: ServerProcess,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<Answer> {
-  const deadline = performance.now() + timeoutMs;
-  const ended = process.exited.then((exit) => ({ kind: 'ended', exit }) as const);
-  while (performance.now() < deadline) {
-    signal?.throwIfAborted();
-    const answers = answersMysql({ socket }).then((yes) => ({ kind: yes ? 'answers' : 'silent' }) as const);
-    const answer = await Promise.race([answers, ended]);
-    if (answer.kind !== 'silent') return answer;
-    const waited = await Promise.race([sleep(POLL_MS, null, { ref: true }), ended]);
-    if (waited !== null) return waited;
-  }
-  return { kind: 'silent' };
-}
-
-function silentError(socket: string, timeoutMs: number, tail: string): AppError {
-  return new AppError({
-    code: 'MysqldSilent',
-    kind: 'unavailable',
-    message: `mysqld runs but did not answer on ${socket} within ${timeoutMs} ms, so it cannot be used. ${tail}`,
-    facts: { socket, timeoutMs },
-  });
-}
-
-async function logTail(path: string): Promise<string> {
-  const log = await open(path, 'r');
-  try {
-    const { size } = await log.stat();
-    const start = Math.max(0, size - LOG_TAIL_BYTES);
-    const { buffer, bytesRead } = await log.read(Buffer.alloc(size - start), 0, size - start, start);
-    const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
-    return lines.slice(-15).join('\n');
-  } finally {
-    await log.close();
-  }
 }
 
 /** The pid of the file, where it is alive and its command line names this very socket. */

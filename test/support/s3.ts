@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { findTool } from '../../src/process/tools.ts';
 import { canarySecret } from './canary.ts';
 import { testFolder } from './folder.ts';
 import { freePort } from './ports.ts';
+import { untilServing } from './serving.ts';
 
 /** A real S3 server (versitygw) on a folder. */
 export interface TestS3 {
@@ -26,9 +26,6 @@ export interface TestS3 {
   start(): Promise<void>;
   stop(): Promise<void>;
 }
-
-const READY_TIMEOUT_MS = 30_000;
-const POLL_MS = 60;
 
 /** Starts a server on a free port and creates a bucket; a name needs three letters. */
 export async function startS3(bucket = 'pitrail'): Promise<TestS3> {
@@ -53,7 +50,7 @@ export async function startS3(bucket = 'pitrail'): Promise<TestS3> {
     // writers that race several would be told that they created the object. S3 tells one.
     const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--concurrency', '1', folder];
     process = await startProcess(tool, args, { logFile, env });
-    await untilAnswers(endpoint, process, logFile);
+    await untilServing(`the S3 server at ${endpoint}`, { process, logFile }, () => ask(endpoint));
   };
   const kill = async () => {
     process?.kill('SIGKILL');
@@ -87,24 +84,8 @@ export async function startS3(bucket = 'pitrail'): Promise<TestS3> {
   };
 }
 
-async function untilAnswers(endpoint: string, process: RunningProcess, logFile: string): Promise<void> {
-  let ended = false;
-  void process.exited.then(() => {
-    ended = true;
-  });
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  while (!ended && Date.now() < deadline) {
-    // Any HTTP answer, a refusal too, shows that it serves.
-    const answered = await fetch(endpoint, { signal: AbortSignal.timeout(2_000) }).then(
-      async (response) => {
-        await response.arrayBuffer();
-        return true;
-      },
-      () => false,
-    );
-    if (answered) return;
-    await sleep(POLL_MS);
-  }
-  process.kill('SIGKILL');
-  throw new Error(`the S3 server at ${endpoint} ${ended ? 'ended' : 'did not answer'}; see ${logFile}`);
+/** Any HTTP answer, a refusal too, shows that it serves. */
+async function ask(endpoint: string): Promise<void> {
+  const response = await fetch(endpoint, { signal: AbortSignal.timeout(2_000) });
+  await response.arrayBuffer();
 }

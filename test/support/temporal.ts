@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { findTool } from '../../src/process/tools.ts';
 import { testFolder } from './folder.ts';
 import { freePort } from './ports.ts';
+import { untilServing } from './serving.ts';
 
 /** A Temporal development server without a web UI; its state is kept in a file, so it survives `restart`. */
 export interface TestTemporal {
@@ -19,9 +19,6 @@ export interface TestTemporal {
   start(): Promise<void>;
   stop(): Promise<void>;
 }
-
-const READY_TIMEOUT_MS = 60_000;
-const POLL_MS = 150;
 
 /** Starts a server on free ports and waits until its namespace answers. */
 export async function startTemporalServer(): Promise<TestTemporal> {
@@ -43,7 +40,9 @@ export async function startTemporalServer(): Promise<TestTemporal> {
   let process: RunningProcess | null = null;
   const start = async () => {
     process = await startProcess(tool, args, { logFile });
-    await untilReady(address, process, logFile);
+    await untilServing(`the Temporal server at ${address}`, { process, logFile }, () =>
+      askNamespace(address),
+    );
   };
   const kill = async () => {
     process?.kill('SIGKILL');
@@ -72,29 +71,11 @@ export async function startTemporalServer(): Promise<TestTemporal> {
   };
 }
 
-async function untilReady(address: string, process: RunningProcess, logFile: string): Promise<void> {
-  let ended = false;
-  void process.exited.then(() => {
-    ended = true;
-  });
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  let last: unknown;
-  while (!ended && Date.now() < deadline) {
-    try {
-      const connection = await Connection.connect({ address, connectTimeout: 2_000 });
-      try {
-        await connection.workflowService.describeNamespace({ namespace: 'default' });
-        return;
-      } finally {
-        await connection.close();
-      }
-    } catch (error) {
-      last = error; // Not ready yet; the last reason is told if it never is.
-      await sleep(POLL_MS);
-    }
+async function askNamespace(address: string): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: 2_000 });
+  try {
+    await connection.workflowService.describeNamespace({ namespace: 'default' });
+  } finally {
+    await connection.close();
   }
-  process.kill('SIGKILL');
-  throw new Error(`the Temporal server at ${address} ${ended ? 'ended' : 'was not ready'}; see ${logFile}`, {
-    cause: last,
-  });
 }
