@@ -58,7 +58,7 @@ export async function logTail(path: string): Promise<string> {
     const start = Math.max(0, size - LOG_TAIL_BYTES);
     const { buffer, bytesRead } = await log.read(Buffer.alloc(size - start), 0, size - start, start);
     const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
-    return lines.slice(-15).join('\n');
+    return lines.slice(-LOG_TAIL_LINES).join('\n');
   } finally {
     await log.close();
   }
