@@ -259,6 +259,8 @@ export interface RestoreToPointInput {
   readonly target: string;
   /** Absolute path on the restoring host; must not exist or be empty. */
   readonly targetDir: string;
+  /** Read from this store only; null: the first that can be read. */
+  readonly store: string | null;
   /** null: the newest. */
   readonly timeline: number | null;
   /** GTID set left out of the replay; empty for none. */
@@ -275,6 +277,7 @@ export const RESTORE_TO_POINT: Contract<RestoreToPointInput> = {
     cluster: clusterName,
     target: z.string().min(1, 'is empty').max(400, 'is longer than 400 characters'),
     targetDir: z.string().startsWith('/', 'is not an absolute path'),
+    store: z.string().min(1, 'is empty').nullable().default(null),
     timeline: z.number().int().positive().nullable().default(null),
     skipGtids: z.string().default(''),
     keepRunning: z.boolean().default(false),
@@ -284,3 +287,29 @@ export const RESTORE_TO_POINT: Contract<RestoreToPointInput> = {
   example:
     '{"cluster":"shop","target":"2026-11-20T10:32:05.123456Z","targetDir":"/srv/restored","requestId":"r-1"}',
 };
+
+/** Answer of the query `progress` of `restoreToPoint`. */
+export interface RestoreToPointProgress {
+  readonly request: RestoreToPointInput;
+  readonly step:
+    | 'waiting-for-host'
+    | 'plan'
+    | 'fetch'
+    | 'replay'
+    | 'verify'
+    | 'hand-over'
+    | 'done'
+    | 'giving-up';
+  /** Name of the machine that restores; null while none has taken it. */
+  readonly host: string | null;
+  /** Known once it is planned. */
+  readonly plan: {
+    readonly backupId: string;
+    readonly transactions: number;
+    readonly segments: number;
+    readonly storedBytes: number;
+    readonly estimatedSeconds: number;
+  } | null;
+  /** RFC 3339. */
+  readonly startedAt: string;
+}

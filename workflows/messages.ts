@@ -6,6 +6,7 @@ import type {
   BackupProgress,
   DeadLetterDecision,
   NoPayload,
+  RestoreToPointProgress,
 } from './contracts.ts';
 
 /** Stops archiving after the logs in flight; staged logs stay staged. */
@@ -27,3 +28,6 @@ export const archiveNow = defineUpdate<ArchiveNowResult, [NoPayload | undefined]
 
 /** How far a backup is. */
 export const backupProgress = defineQuery<BackupProgress>('progress');
+
+/** How far a restore is; the bytes of the step that runs stand in its activity's heartbeat. */
+export const restoreProgress = defineQuery<RestoreToPointProgress>('progress');

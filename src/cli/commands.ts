@@ -61,6 +61,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/plan.ts')).command,
   },
   {
+    name: 'restore',
+    summary: 'bring a server back to an exact point, in a folder of its own',
+    load: async () => (await import('./commands/restore.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration as pitrail understands it, secrets as references',
     load: async () => (await import('./commands/config-show.ts')).command,

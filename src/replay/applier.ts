@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectMysql, type MysqlSession } from '../mysql/session.ts';
 import { adoptMysqld, type RunningMysqld, startMysqld } from '../process/mysqld.ts';
+import type { Tool } from '../process/tools.ts';
 import type { Tuning } from './tuning.ts';
 
 /** The account that replay works with; it exists from start to hand-over and is never in a binlog. */
@@ -18,6 +19,8 @@ export interface ApplierOptions {
   readonly tuning: Tuning;
   /** Further server options; a later one wins. */
   readonly extraOptions: readonly string[];
+  /** Default: `findTool('mysqld')`. */
+  readonly tool?: Tool;
   readonly signal?: AbortSignal;
 }
 
@@ -111,6 +114,7 @@ async function startServer(
         `--init-file=${paths.initFile}`,
         ...options.extraOptions,
       ],
+      ...(options.tool === undefined ? {} : { tool: options.tool }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
   } finally {

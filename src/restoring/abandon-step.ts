@@ -4,7 +4,7 @@ import { endApplier } from '../replay/applier.ts';
 import { applierDir } from './applier-options.ts';
 import { auditRestore } from './audit-restore.ts';
 import type { RestoreContext } from './context.ts';
-import { abandonDataFolder } from './data-folder.ts';
+import { abandonDataFolder, readClaim } from './data-folder.ts';
 import type { RestoreJob } from './job.ts';
 import { withRestoreLock } from './restore-lock.ts';
 import { foldersOf, readMark, readPlan } from './work-folder.ts';
@@ -22,6 +22,7 @@ export interface GivenUp {
 export function abandonStep(context: RestoreContext, job: RestoreJob, why: GivenUp): Promise<void> {
   return withRestoreLock(job.targetDir, async () => {
     const folder = foldersOf(job);
+    if (await belongsToAnother(job)) return;
     const stored = await readPlan(job);
     if (stored !== undefined && (await readMark(folder, 'handed-over')) !== undefined) return;
     if (stored !== undefined) {
@@ -32,4 +33,10 @@ export function abandonStep(context: RestoreContext, job: RestoreJob, why: Given
     }
     await abandonDataFolder(folder);
   });
+}
+
+/** Whoever has the target has to give it up. */
+async function belongsToAnother(job: RestoreJob): Promise<boolean> {
+  const owner = await readClaim(foldersOf(job).workDir);
+  return owner !== null && owner !== job.requestId;
 }

@@ -26,6 +26,12 @@ export async function applierOptions(
     freeDiskBytes: await freeBytes(folder.targetDir),
     lowerCaseTableNames: stored.backup.lowerCaseTableNames,
   });
-  const { signal } = context;
-  return { dataDir: folder.targetDir, workDir: applierDir(folder), tuning, extraOptions: [], signal };
+  return {
+    dataDir: folder.targetDir,
+    workDir: applierDir(folder),
+    tuning,
+    extraOptions: [],
+    tool: context.mysqld,
+    signal: context.signal,
+  };
 }

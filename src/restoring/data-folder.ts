@@ -87,7 +87,7 @@ function claimFile(workDir: string): string {
 }
 
 /** The restore that owns a work folder; null where none does. */
-async function readClaim(workDir: string): Promise<string | null> {
+export async function readClaim(workDir: string): Promise<string | null> {
   try {
     const { restoreId } = JSON.parse(await readFile(claimFile(workDir), 'utf8')) as { restoreId: string };
     return restoreId;

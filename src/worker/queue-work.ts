@@ -1,10 +1,18 @@
+import { hostname } from 'node:os';
 import {
   archiveControlActivities,
   archiveHostActivities,
   archiveStoreActivities,
 } from '../../activities/archive.ts';
 import { backupHostActivities, backupStoreActivities } from '../../activities/backup.ts';
-import { controlQueue, hostQueue, storeQueue } from '../../workflows/queues.ts';
+import { restoreActivities, restoreHostActivities } from '../../activities/restore.ts';
+import {
+  controlQueue,
+  hostQueue,
+  restoreHostQueue,
+  restoreQueue,
+  storeQueue,
+} from '../../workflows/queues.ts';
 import type { ArchiveResources } from '../archiving/resources.ts';
 import { assertNever } from '../domain/errors.ts';
 import { workflowBundlePath } from './bundle.ts';
@@ -56,7 +64,10 @@ async function queuesOfRole(
         }),
       ];
     case 'restore':
-      return [];
+      return [
+        activitiesOn(restoreQueue(region), restoreActivities()),
+        activitiesOn(restoreHostQueue(region, hostname()), restoreHostActivities(resources.config)),
+      ];
     default:
       return assertNever(role);
   }

@@ -1,0 +1,55 @@
+import type { RestoreOutcome } from '../../restoring/outcome.ts';
+import { formatCount, formatSeconds, shortGtids } from '../words.ts';
+
+/** What a restore did, for people. */
+export function describeOutcome(outcome: RestoreOutcome): string {
+  const { plan, fetch, replay, verify, handOver } = outcome.seconds;
+  const { lastApplied: last, firstExcluded: next } = outcome;
+  return [
+    `Restored to ${outcome.target} in ${formatSeconds(plan + fetch + replay + verify + handOver)}.`,
+    `  data folder     ${outcome.dataDir}`,
+    `  base            ${outcome.backupId} from store ${outcome.store}`,
+    `  replayed        ${formatCount(outcome.transactions, 'transaction')} in ${formatSeconds(replay)}`,
+    `  last applied    ${last === null ? 'the base itself' : atTime(last)}`,
+    `  first left out  ${next === null ? 'none: nothing later is archived' : atTime(next)}`,
+    `  gtid_executed   ${shortGtids(outcome.gtidExecuted)}`,
+    ...(outcome.skippedGtids === '' ? [] : [`  left out        ${outcome.skippedGtids}`]),
+    ...(outcome.eventStatusesSet === 0
+      ? []
+      : [`  events          ${formatCount(outcome.eventStatusesSet, 'status', 'statuses')} put back`]),
+    ...preparedWords(outcome),
+    ...serverWords(outcome),
+  ].join('\n');
+}
+
+function atTime({ gtid, committedAt }: { gtid: string; committedAt: string | null }): string {
+  return committedAt === null ? gtid : `${gtid}, committed at ${committedAt}`;
+}
+
+/** Prepared transactions hold locks until somebody ends them. */
+function preparedWords({ preparedXa }: RestoreOutcome): string[] {
+  if (preparedXa.length === 0) return [];
+  const ids = preparedXa.slice(0, 20).map(({ formatId, gtridLength, dataHex }) => {
+    const cut = gtridLength * 2;
+    return `X'${dataHex.slice(0, cut)}',X'${dataHex.slice(cut)}',${formatId}`;
+  });
+  return [
+    `  prepared XA     ${formatCount(preparedXa.length, 'transaction')}: decide each with XA COMMIT or XA ROLLBACK`,
+    ...ids.map((id) => `                  ${id}`),
+    ...(preparedXa.length > ids.length ? ['                  … all of them: XA RECOVER CONVERT XID'] : []),
+  ];
+}
+
+function serverWords({ server, dataDir }: RestoreOutcome): string[] {
+  if (server.kind === 'stopped') {
+    return [
+      `It is stopped cleanly. Start it without its old source: mysqld --datadir=${dataDir} --skip-replica-start`,
+    ];
+  }
+  return [
+    `It runs as process ${server.pid}, on its socket only, with the accounts of the origin.`,
+    `  connect         mysql --socket=${server.socket} -u root -p`,
+    `  stop            kill ${server.pid}`,
+    `  its socket and log lie in ${dataDir}.pitrail, which may be removed once it has stopped`,
+  ];
+}
