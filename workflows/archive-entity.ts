@@ -103,11 +103,6 @@ export function statusOf(entity: ArchiveEntity): ArchiveStatus {
   return { ...input, ...carryOf(entity), phase, backlog, lastRefusedSignal };
 }
 
-/** True where something waits for the next round that the next run would not know of. */
-export function hasOpenRequests(entity: ArchiveEntity): boolean {
-  return entity.wake || entity.rotateAsked || entity.tickets.length > 0;
-}
-
 /** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */
 export function openTicket(entity: ArchiveEntity): Ticket {
   const ticket: Ticket = {

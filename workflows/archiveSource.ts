@@ -6,14 +6,8 @@ import {
   setCurrentDetails,
   workflowInfo,
 } from '@temporalio/workflow';
-import {
-  type ArchiveEntity,
-  carryOf,
-  failureOf,
-  hasOpenRequests,
-  openEntity,
-  ticketsOfRound,
-} from './archive-entity.ts';
+import { toFailure } from '../activities/failures.ts';
+import { type ArchiveEntity, carryOf, failureOf, openEntity, ticketsOfRound } from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { archiveRound } from './archive-round.ts';
@@ -37,20 +31,25 @@ export async function archiveSource(input: ArchiveSourceInput, carried?: Archive
   const source = decode(ARCHIVE_SOURCE, input);
   const entity = openEntity(source, carried === undefined ? undefined : decode(ARCHIVE_CARRY, carried));
   listen(entity);
-  while (!mayEndRun(entity)) {
+  for (;;) {
     await untilRunning(entity);
     const pollSeconds = await roundWithItsFailure(entity);
     showDetails(entity);
+    if (isRunLong(entity) && (await allAnswered(entity))) break;
     await sleepUnlessAsked(entity, pollSeconds);
   }
-  await condition(allHandlersFinished);
   await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
 }
 
-/** The next run goes on where this one ends; callers of `archiveNow` and decisions are answered before. */
-function mayEndRun(entity: ArchiveEntity): boolean {
-  const long = workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
-  return long && !hasOpenRequests(entity) && allHandlersFinished();
+function isRunLong(entity: ArchiveEntity): boolean {
+  return workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
+}
+
+/** Callers of `archiveNow` are answered by this run; what else is asked the next one is told, or does anyway. */
+async function allAnswered(entity: ArchiveEntity): Promise<boolean> {
+  if (ticketsWaiting(entity) || entity.rotateAsked) return false;
+  await condition(allHandlersFinished);
+  return true;
 }
 
 async function untilRunning(entity: ArchiveEntity): Promise<void> {
@@ -75,9 +74,12 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     return settings.pollSeconds;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    entity.lastFailure = failureOf(describeFailure(error), nowText());
+    const described = describeFailure(error);
+    entity.lastFailure = failureOf(described, nowText());
     entity.phase = 'failing';
-    for (const ticket of ticketsOfRound(entity)) ticket.state = { kind: 'failed', error };
+    for (const ticket of ticketsOfRound(entity)) {
+      ticket.state = { kind: 'failed', error: toFailure(described) };
+    }
     return DEFAULT_POLL_SECONDS;
   }
 }

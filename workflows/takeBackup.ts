@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   getExternalWorkflowHandle,
+  isCancellation,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -10,8 +11,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { BackupHostActivities, BackupStoreActivities } from '../activities/backup.ts';
+import { toFailure } from '../activities/failures.ts';
 import type { RegisteredBackup, UploadedBackup } from '../src/backup/state.ts';
 import { controlActivities } from './archive-activities.ts';
+import { describeFailure } from './archive-failures.ts';
 import {
   type BackupProgress,
   TAKE_BACKUP,
@@ -44,14 +47,22 @@ export async function takeBackup(input: TakeBackupInput): Promise<TakeBackupResu
   const source = decode(TAKE_BACKUP, input);
   const report: Report = { backupId: null, phase: 'prepare', startedAt: nowText() };
   setHandler(backupProgress, () => report);
-  const { host } = await controlActivities().archiveSettings(source);
-  const phases = phasesOn(host);
+  try {
+    const { host } = await controlActivities().archiveSettings(source);
+    return await backUp(source, phasesOn(host), report);
+  } catch (error) {
+    // Temporal wraps an activity's failure; what it says is said at the top.
+    throw isCancellation(error) ? error : toFailure(describeFailure(error));
+  }
+}
 
-  const prepared = await phases.prepare({
-    ...source,
-    requestedAt: report.startedAt,
-    random: uuid4().slice(0, 8),
-  });
+async function backUp(
+  source: TakeBackupInput,
+  phases: BackupHostActivities,
+  report: Report,
+): Promise<TakeBackupResult> {
+  const random = uuid4().slice(0, 8);
+  const prepared = await phases.prepare({ ...source, requestedAt: report.startedAt, random });
   report.backupId = prepared.backupId;
   try {
     enter(report, 'executeUnderLimits');
@@ -67,14 +78,14 @@ export async function takeBackup(input: TakeBackupInput): Promise<TakeBackupResu
     enter(report, 'done');
     return resultOf(source, uploaded, registered, completeness);
   } catch (error) {
-    // A registered backup stands; what is left of any other is removed, also where the workflow was cancelled.
-    if (report.phase !== 'completing') {
-      await CancellationScope.nonCancellable(() =>
-        phases.abandonBackup({ ...source, backupId: prepared.backupId }),
-      );
-    }
+    if (report.phase !== 'completing') await abandon(source, phases, prepared.backupId);
     throw error;
   }
+}
+
+/** Removes what is left on the host, also where the workflow was cancelled. A registered backup stands. */
+function abandon(source: TakeBackupInput, phases: BackupHostActivities, backupId: string): Promise<void> {
+  return CancellationScope.nonCancellable(() => phases.abandonBackup({ ...source, backupId }));
 }
 
 function phasesOn(host: string): BackupHostActivities {

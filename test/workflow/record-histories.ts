@@ -1,0 +1,54 @@
+/**
+ * Program: runs real workflows against real servers and writes their histories to
+ * `test/fixtures/histories`, for the replay test. Run it by hand after a change of workflow code that
+ * is meant to be incompatible: `node test/workflow/record-histories.ts`
+ */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+
+const FOLDER = fileURLToPath(new URL('../fixtures/histories/', import.meta.url));
+
+/** Names of hosts and processes, and stacks of code, are of no use to a replay. */
+const MACHINE_FIELDS = new Set(['identity', 'stackTrace', 'workerVersion', 'buildId']);
+
+async function record(name: string, handle: WorkflowHandle): Promise<void> {
+  const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
+  const text = JSON.stringify(history, (key, value: unknown) =>
+    MACHINE_FIELDS.has(key) ? undefined : value,
+  );
+  await writeFile(`${FOLDER}${name}.json`, `${text}\n`);
+}
+
+async function recordAll(world: ArchiveWorld): Promise<void> {
+  await world.startWorker();
+  await world.pitrail('apply');
+  await world.mysql.run('INSERT INTO d.t (v) VALUES ("a")', 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');
+  await world.pitrail('archive', '--once');
+  await world.pitrail('archive', '--pause');
+  await until('it is paused', async () => (await world.status()).phase === 'paused');
+  await world.mysql.run('INSERT INTO d.t (v) VALUES ("b")', 'FLUSH BINARY LOGS');
+  await world.mysql.run('INSERT INTO d.t (v) VALUES ("c")', 'FLUSH BINARY LOGS');
+  const gone = (await world.closed()).at(-1);
+  await world.mysql.run(`PURGE BINARY LOGS TO '${gone}'`);
+  await world.pitrail('archive', '--resume');
+  await until('the gap is named', async () => (await world.status()).deadLetters.length > 0);
+  await world.pitrail('archive', '--accept-gap', String(gone), '--reason', 'recorded');
+  await world.pitrail('archive', '--rotate');
+  await world.pitrail('archive', '--once');
+  await record('archive-with-gap', world.entity());
+  await world.pitrail('backup');
+  for await (const { workflowId } of world.client.workflow.list({ query: "WorkflowType='takeBackup'" })) {
+    await record('take-backup', world.client.workflow.getHandle(workflowId));
+  }
+}
+
+// Few polls make short histories; what is done above wakes the workflow.
+const world = await startArchiveWorld({ pollSeconds: 30 });
+try {
+  await recordAll(world);
+} finally {
+  await world.stop();
+}
