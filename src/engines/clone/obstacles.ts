@@ -7,6 +7,7 @@ export type CloneObstacle =
   | { readonly code: 'GtidModeOff'; readonly gtidMode: string }
   | { readonly code: 'BinlogOff' }
   | { readonly code: 'ForeignEngineRows'; readonly tables: readonly string[] }
+  | { readonly code: 'TablesNotCloned'; readonly tables: readonly string[] }
   | { readonly code: 'EncryptedTables'; readonly tables: readonly string[] }
   | {
       readonly code: 'InnodbSettings';
@@ -94,6 +95,11 @@ function explainData(obstacle: DataObstacle): Explained {
       return {
         fact: `a clone leaves tables of other engines than InnoDB empty, and these hold rows: ${named(obstacle.tables)}`,
         remedy: 'Convert them (ALTER TABLE … ENGINE=InnoDB) or empty them.',
+      };
+    case 'TablesNotCloned':
+      return {
+        fact: `a server started on a clone does not have these tables, or does not start at all because of their names: ${named(obstacle.tables)}`,
+        remedy: 'Convert them (ALTER TABLE … ENGINE=InnoDB), rename those with a backtick, or drop them.',
       };
     case 'EncryptedTables':
       return {

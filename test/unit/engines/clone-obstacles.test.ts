@@ -33,6 +33,7 @@ const FINE: CloneSurvey = {
   pluginActive: true,
   missingPrivileges: [],
   foreignTables: [],
+  brokenTables: [],
   encryptedTables: [],
   innodbPageSize: 16_384,
   innodbDataFilePath: 'ibdata1:12M:autoextend',
@@ -59,6 +60,7 @@ describe('judgeSurvey', () => {
     assert.deepEqual(codes({ server: { ...server, gtidMode: 'ON_PERMISSIVE' } }), ['GtidModeOff']);
     assert.deepEqual(codes({ server: { ...server, logBin: false } }), ['BinlogOff']);
     assert.deepEqual(codes({ foreignTables: ['a.b (MyISAM)'] }), ['ForeignEngineRows']);
+    assert.deepEqual(codes({ brokenTables: ['a.b (ARCHIVE)'] }), ['TablesNotCloned']);
     assert.deepEqual(codes({ encryptedTables: ['a.b'] }), ['EncryptedTables']);
     assert.deepEqual(codes({ innodbPageSize: 65_536 }), ['InnodbSettings']);
     assert.deepEqual(codes({ innodbDataFilePath: 'ibdata1:1G' }), ['InnodbSettings']);
