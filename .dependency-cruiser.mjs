@@ -43,13 +43,15 @@ export default {
     },
     {
       name: 'workflows-are-deterministic',
-      comment: 'A workflow imports pure code, its own kind, and the types of activities.',
+      comment:
+        'A workflow imports pure code, its own kind, the types of activities, and the shape of their failures.',
       severity: 'error',
       from: { path: '^workflows/' },
       to: {
         pathNot: [
           '^workflows/',
           '^src/domain/',
+          '^activities/failures\\.ts$',
           '^node_modules/@temporalio/(workflow|common)/',
           '^node_modules/zod/',
         ],
