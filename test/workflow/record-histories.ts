@@ -16,10 +16,18 @@ const MACHINE_FIELDS = new Set(['identity', 'stackTrace', 'workerVersion', 'buil
 
 async function record(name: string, handle: WorkflowHandle): Promise<void> {
   const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
-  const text = JSON.stringify(history, (key, value: unknown) =>
-    MACHINE_FIELDS.has(key) ? undefined : value,
+  await writeFile(`${FOLDER}${name}.json`, `${JSON.stringify(history, withoutMachine)}\n`);
+}
+
+function withoutMachine(key: string, value: unknown): unknown {
+  if (MACHINE_FIELDS.has(key)) return undefined;
+  return key === 'taskQueue' && isSticky(value) ? { ...value, name: 'sticky' } : value;
+}
+
+function isSticky(queue: unknown): queue is object {
+  return (
+    typeof queue === 'object' && queue !== null && 'kind' in queue && queue.kind === 'TASK_QUEUE_KIND_STICKY'
   );
-  await writeFile(`${FOLDER}${name}.json`, `${text}\n`);
 }
 
 async function recordAll(world: ArchiveWorld): Promise<void> {
