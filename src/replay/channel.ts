@@ -54,6 +54,11 @@ export async function startChannel(session: MysqlSession, channel: string): Prom
   await session.run('START REPLICA FOR CHANNEL ?', [channel]);
 }
 
+/** Starts the receiver alone; nothing happens where it runs. */
+export async function startReceiver(session: MysqlSession, channel: string): Promise<void> {
+  await session.run('START REPLICA IO_THREAD FOR CHANNEL ?', [channel]);
+}
+
 /** Stops receiver and applier; the applier ends the transactions it is in, or undoes them. */
 export async function stopChannel(session: MysqlSession, channel: string): Promise<void> {
   await session.run('STOP REPLICA FOR CHANNEL ?', [channel]);

@@ -31,6 +31,8 @@ export interface ReplayFacts {
 export type ReplayVerdict =
   | { readonly kind: 'reached' }
   | { readonly kind: 'applying' }
+  /** The receiver gave up, over a byte broken on the way for one, and may go on where it was. */
+  | { readonly kind: 'receiver-stopped' }
   | { readonly kind: 'failed'; readonly error: AppError };
 
 const MAX_GTIDS_IN_MESSAGE = 400;
@@ -55,8 +57,9 @@ export function judgeReplay(facts: ReplayFacts): ReplayVerdict {
   if (sourceFailure !== null && sourceFailure.kind !== 'unavailable') return failed(sourceFailure);
   const missing = neverSent(facts);
   if (missing !== null) return failed(missing);
-  if (facts.msSinceProgress < facts.stallMs) return { kind: 'applying' };
-  return isStuck(facts) ? failed(sourceFailure ?? stalled(facts)) : { kind: 'applying' };
+  const stuck = isStuck(facts);
+  if (stuck && facts.msSinceProgress >= facts.stallMs) return failed(sourceFailure ?? stalled(facts));
+  return { kind: channel.receiver.state === 'stopped' ? 'receiver-stopped' : 'applying' };
 }
 
 /** A long transaction is no stall: the receiver has heartbeats and no error then. */
@@ -70,11 +73,15 @@ function isStuck({ channel, sourceFailure }: ReplayFacts): boolean {
   );
 }
 
-/** Where the source has sent all it has, what was not received can never come. */
+/**
+ * Where the source has sent all it has, and nothing received waits for the applier, what is not there can
+ * never come. While something waits, more may still lie in socket buffers.
+ */
 function neverSent(facts: ReplayFacts): AppError | null {
   const { source, channel, executed, expected } = facts;
   if (source.kind !== 'everything-sent' || facts.msSinceProgress < facts.stallMs) return null;
-  const missing = expected.subtract(executed).subtract(channel.received);
+  if (channel.receiver.state !== 'running' || !channel.received.isSubsetOf(executed)) return null;
+  const missing = expected.subtract(executed);
   if (missing.isEmpty) return null;
   return new AppError({
     code: 'TransactionsNeverSent',

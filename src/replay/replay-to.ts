@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '../domain/errors.ts';
+import { AppError, assertNever } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { readGtidExecuted } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
@@ -12,11 +12,13 @@ import {
   readWorkerFailure,
   removeChannel,
   startChannel,
+  startReceiver,
   stopChannel,
 } from './channel.ts';
 import { judgeReplay, type ReplayProgress } from './progress.ts';
 
 const POLL_MS = 100;
+const RECEIVER_PAUSE_MS = 1000;
 /** A server that ends this often without a single transaction in between will not get further. */
 const MAX_FRUITLESS_RESTARTS = 3;
 
@@ -113,6 +115,7 @@ class Replay {
     }
     await configureChannel(session, channel, { host: source.host, port: source.port, ...login });
     await startChannel(session, channel);
+    this.#progressMs = performance.now();
   }
 
   async #watch(session: MysqlSession): Promise<void> {
@@ -133,9 +136,21 @@ class Replay {
         msSinceProgress: performance.now() - this.#progressMs,
         stallMs,
       });
-      if (verdict.kind === 'reached') return;
-      if (verdict.kind === 'failed') throw verdict.error;
-      await sleep(POLL_MS);
+      switch (verdict.kind) {
+        case 'reached':
+          return;
+        case 'failed':
+          throw verdict.error;
+        case 'receiver-stopped':
+          await startReceiver(session, channel);
+          await sleep(RECEIVER_PAUSE_MS);
+          break;
+        case 'applying':
+          await sleep(POLL_MS);
+          break;
+        default:
+          assertNever(verdict);
+      }
     }
   }
 

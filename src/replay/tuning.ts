@@ -100,6 +100,7 @@ const LEAN = [
   '--performance-schema=OFF',
   '--loose-replica-parallel-type=LOGICAL_CLOCK',
   '--replica-preserve-commit-order=ON',
+  '--replica-net-timeout=30',
   '--replica-pending-jobs-size-max=256M',
   '--replica-checkpoint-group=8192',
   '--replica-checkpoint-period=1000',

@@ -73,6 +73,7 @@ export function cutAt(
   order: readonly string[],
   wanted: number,
 ): { segments: SourceSegment[]; sent: GtidSet } {
+  // The order of the log, not of the numbers, says what lies before.
   const sent = GtidSet.parse(order.slice(0, wanted).join(','));
   const cut = segments.map((segment) => ({ ...segment, send: segment.send.intersect(sent) }));
   return { segments: cut.filter((segment) => !segment.send.isEmpty), sent };
@@ -99,6 +100,16 @@ export interface ReplayWith {
   readonly password?: string;
   readonly channel?: string;
   readonly signal?: AbortSignal;
+}
+
+/** A source of its own; the caller closes it. */
+export function sourceOf(segments: readonly SourceSegment[]): Promise<ArchiveSource> {
+  return startArchiveSource({
+    segments,
+    listen: { host: '127.0.0.1', port: 0 },
+    ...LOGIN,
+    onNotice: () => undefined,
+  });
 }
 
 /** The source as it is reached through a proxy. */
