@@ -66,6 +66,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/restore.ts')).command,
   },
   {
+    name: 'locate',
+    summary: 'find the statements that destroyed data, and the restore just before each',
+    load: async () => (await import('./commands/locate.ts')).command,
+  },
+  {
+    name: 'serve',
+    summary: 'serve archived transactions to a replica of your own',
+    load: async () => (await import('./commands/serve.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration as pitrail understands it, secrets as references',
     load: async () => (await import('./commands/config-show.ts')).command,

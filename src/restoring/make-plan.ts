@@ -8,6 +8,7 @@ import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
 import { explainReason } from '../domain/plan-reasons.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { boundaryQuestion, planRestore } from '../domain/restore-planner.ts';
+import { planServe, type ReplicaState, type ServePlan } from '../domain/serve-plan.ts';
 import { parseTarget } from '../domain/target.ts';
 import { readSegment, type SegmentHome } from './segment-stream.ts';
 
@@ -31,17 +32,42 @@ export async function makeRestorePlan(
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
   const facts = planFacts(archive.state);
-  const request: PlanRequest = {
+  const request = requestOf(input);
+  return planRestore(facts, request, await answerAll(archive, facts, request, signal));
+}
+
+/** Plans what a replica of the user's is served, the same way. @throws as `makeRestorePlan` */
+export async function makeServePlan(
+  archive: SegmentHome & { readonly state: CatalogState },
+  input: PlanInput,
+  replica: ReplicaState,
+  signal?: AbortSignal,
+): Promise<ServePlan> {
+  const facts = planFacts(archive.state);
+  const request = requestOf(input);
+  return planServe(facts, request, replica, await answerAll(archive, facts, request, signal));
+}
+
+function requestOf(input: PlanInput): PlanRequest {
+  return {
     target: parseTarget(input.target),
     targetText: input.target,
     skip: GtidSet.parse(input.skipGtids),
     timeline: input.timeline,
   };
+}
+
+async function answerAll(
+  home: SegmentHome,
+  facts: PlanFacts,
+  request: PlanRequest,
+  signal: AbortSignal | undefined,
+): Promise<BoundaryAnswers> {
   const answers = new Map<number, BoundaryAnswer>();
   for (;;) {
-    const question = boundaryQuestion(facts, request, answers satisfies BoundaryAnswers);
-    if (question.kind === 'answered') return planRestore(facts, request, answers);
-    answers.set(question.catalogIndex, await answerBoundary(archive, question, signal));
+    const question = boundaryQuestion(facts, request, answers);
+    if (question.kind === 'answered') return answers;
+    answers.set(question.catalogIndex, await answerBoundary(home, question, signal));
   }
 }
 

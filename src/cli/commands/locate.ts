@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { DestructiveOp } from '../../binlog/locate-tally.ts';
+import { pickCluster } from '../../config/pick.ts';
+import { EXIT_CODES } from '../../domain/errors.ts';
+import { parseInstant } from '../../domain/time.ts';
+import { type Archive, openArchive } from '../../restoring/archive.ts';
+import {
+  type FoundStatement,
+  type LocateRequest,
+  locateInArchive,
+  segmentsToSearch,
+} from '../../restoring/locate-archive.ts';
+import { type CliContext, defineCommand } from '../command.ts';
+import { formatCount } from '../words.ts';
+
+const OPS = [
+  'drop',
+  'drop-database',
+  'truncate',
+  'alter',
+  'delete',
+  'update',
+] as const satisfies readonly DestructiveOp[];
+
+/** What is told at most; the document says how many more there are. */
+const DEFAULT_LIMIT = 1000;
+
+/** A statement with the command that restores to just before it. */
+interface Told extends Omit<FoundStatement, 'target'> {
+  readonly restore: string;
+}
+
+export const command = defineCommand({
+  description:
+    'Finds statements that destroyed data in the archived binlogs: DROP, TRUNCATE, dropped columns, and DELETE and UPDATE with their numbers of rows, and prints the restore that stops just before each. Reads only; what is not archived yet is not seen. Exit code 3 where nothing is found.',
+  arguments: [],
+  options: [
+    { flags: '--since <time>', description: 'look at what was committed from then on; RFC 3339 with zone' },
+    { flags: '--until <time>', description: 'and up to then; default: the end of the archive' },
+    { flags: '--table <name>', description: 'as schema.table; default: any' },
+    { flags: '--op <kinds>', description: `${OPS.join(', ')}; several with commas between; default: any` },
+    { flags: '--limit <number>', description: `tell so many, the earliest first; default: ${DEFAULT_LIMIT}` },
+    { flags: '--cluster <name>', description: 'where more than one is configured' },
+    { flags: '--store <id>', description: 'read from this store only; default: the first that can be read' },
+    { flags: '--timeline <number>', description: 'a line of history; default: the newest' },
+  ],
+  examples: [
+    {
+      line: 'pitrail locate --table shop.orders --op drop,truncate --since 2026-11-20T10:00:00Z',
+      says: 'who removed a table',
+    },
+    {
+      line: 'pitrail locate --op delete --since 2026-11-20T10:00:00Z --json | jq ".statements[] | select(.rows > 1000)"',
+      says: 'large deletes',
+    },
+  ],
+  schema: z.strictObject({
+    since: z.string({ error: 'say from when on to look, such as --since 2026-11-20T10:00:00Z' }),
+    until: z.string().nullable().default(null),
+    table: z
+      .string()
+      .regex(/^[^.]+\.[^.]+$/, 'is written as schema.table')
+      .nullable()
+      .default(null),
+    op: z
+      .string()
+      .default('')
+      .transform((text) => text.split(',').filter((op) => op !== ''))
+      .pipe(z.array(z.enum(OPS, { error: `takes ${OPS.join(', ')}` }))),
+    limit: z.coerce.number().int('must be a whole number').positive().default(DEFAULT_LIMIT),
+    cluster: z.string().nullable().default(null),
+    store: z.string().nullable().default(null),
+    timeline: z.coerce.number().int('must be a whole number').nonnegative().nullable().default(null),
+  }),
+  async run(context, { options }) {
+    const { since, until, table, op, timeline } = options;
+    const [schema = '', name = ''] = table?.split('.') ?? [];
+    const request: LocateRequest = {
+      table: table === null ? null : { schema, name },
+      ops: op,
+      since: parseInstant(since),
+      until: until === null ? null : parseInstant(until),
+      timeline,
+    };
+    const archive = await openArchive(pickCluster(await context.config(), options.cluster), options.store);
+    try {
+      for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
+      const { statements, notShown } = await search(context, archive, request, options.limit);
+      sayReach(context, archive, request);
+      context.output.result({ statements, notShown }, () => describe(statements, notShown));
+      if (archive.passedOver.length > 0) return EXIT_CODES.unavailable;
+      return statements.length === 0 ? EXIT_CODES.refused : 0;
+    } finally {
+      await archive.close();
+    }
+  },
+});
+
+async function search(
+  { signal, progress }: CliContext,
+  archive: Archive,
+  request: LocateRequest,
+  limit: number,
+): Promise<{ statements: Told[]; notShown: number }> {
+  const segments = segmentsToSearch(archive.state, request);
+  const bar = progress(
+    'searching',
+    segments.reduce((sum, { segment }) => sum + segment.lengthBytes, 0),
+  );
+  const statements: Told[] = [];
+  let notShown = 0;
+  let doneBytes = 0;
+  try {
+    const found = locateInArchive(archive, segments, request, signal, (bytes) => {
+      doneBytes += bytes;
+      bar.update(doneBytes);
+    });
+    for await (const { target, ...statement } of found) {
+      if (statements.length < limit)
+        statements.push({ ...statement, restore: `pitrail restore --to ${target}` });
+      else notShown += 1;
+    }
+  } finally {
+    bar.stop();
+  }
+  return { statements, notShown };
+}
+
+/** Someone who looks for what just happened must know that it may not be archived yet. */
+function sayReach({ output }: CliContext, { state }: Archive, { until }: LocateRequest): void {
+  const last = state.allSegments().at(-1)?.segment.lastCommit ?? null;
+  if (last === null) output.say('Nothing is archived yet.');
+  else if (until === null || until > parseInstant(last)) {
+    output.say(`The archive ends at ${last}; later statements are found once they are archived.`);
+  }
+}
+
+function describe(statements: readonly Told[], notShown: number): string {
+  if (statements.length === 0) return 'Nothing of that kind is in the archive.';
+  const blocks = statements.map((found) =>
+    [
+      `${found.op.toUpperCase()} ${found.tables.join(', ')}${rowWords(found.rows)}`,
+      `  ${found.gtid ?? 'no GTID'}, committed at ${found.committedAt ?? 'an unknown time'}, ${found.binlog}:${found.position}`,
+      ...(found.statement === null ? [] : [`  ${found.statement}`]),
+      `  ${found.restore} --target-dir FOLDER`,
+    ].join('\n'),
+  );
+  if (notShown > 0) blocks.push(`and ${notShown} more: raise --limit, or narrow the search`);
+  return blocks.join('\n');
+}
+
+function rowWords(rows: number | null): string {
+  return rows === null || rows === 0 ? '' : `, ${formatCount(rows, 'row')}`;
+}
