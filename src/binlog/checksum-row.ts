@@ -25,19 +25,21 @@ function shiftOf(bytes: number): number {
   return power;
 }
 
-/** Tables by length: four times 256 words, one per byte of the CRC that is moved. */
-const shifts: (Uint32Array | undefined)[] = new Array(MAX_BATCHED_BYTES + 1);
+/** Words of one length's tables: four times 256, one per byte of the CRC that is moved. */
+const TABLE_WORDS = 1024;
+/** Tables of all lengths, filled when a length is met first. */
+const tables = new Uint32Array((MAX_BATCHED_BYTES + 1) * TABLE_WORDS);
+const filled = new Uint8Array(MAX_BATCHED_BYTES + 1);
 
-function shiftTable(bytes: number): Uint32Array {
-  const table = new Uint32Array(1024);
+function fillTable(bytes: number): void {
   const shift = shiftOf(bytes);
   for (let lane = 0; lane < 4; lane++) {
     for (let value = 0; value < 256; value++) {
-      table[lane * 256 + value] = multiply(shift, (value << (lane * 8)) >>> 0);
+      const word = multiply(shift, (value << (lane * 8)) >>> 0);
+      tables[bytes * TABLE_WORDS + lane * 256 + value] = word;
     }
   }
-  shifts[bytes] = table;
-  return table;
+  filled[bytes] = 1;
 }
 
 /**
@@ -64,13 +66,14 @@ export class ChecksumRow {
       const size = view.getUint32(at + 9, true);
       const batched = size <= MAX_BATCHED_BYTES && size >= HEADER_BYTES + CHECKSUM_BYTES;
       if (!batched || at + size > chunk.length) break;
-      const table = shifts[size] ?? shiftTable(size);
+      if (filled[size] === 0) fillTable(size);
+      const table = size * TABLE_WORDS;
       expected =
         RESIDUE ^
-        (table[expected & 0xff] as number) ^
-        (table[256 + ((expected >>> 8) & 0xff)] as number) ^
-        (table[512 + ((expected >>> 16) & 0xff)] as number) ^
-        (table[768 + (expected >>> 24)] as number);
+        (tables[table + (expected & 0xff)] as number) ^
+        (tables[table + 256 + ((expected >>> 8) & 0xff)] as number) ^
+        (tables[table + 512 + ((expected >>> 16) & 0xff)] as number) ^
+        (tables[table + 768 + (expected >>> 24)] as number);
       at += size;
     }
     this.end = at;

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { ChecksumRow } from './checksum-row.ts';
+import { EventFrame, viewOf } from './event-frame.ts';
 import { CHECKSUM_BYTES, FLAG, HEADER_BYTES, readU32 } from './event-header.ts';
 import { EVENT } from './event-types.ts';
 import type { ChecksumAlgorithm } from './format-description.ts';
@@ -13,32 +14,6 @@ export const KEPT_BYTES = 1024 * 1024;
 
 const NOTHING = new Uint8Array(0);
 const FLAGS_OFFSET = 17;
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function emptyFrame(file: string, offset: number): Writable<Frame> {
-  return {
-    file,
-    offset,
-    endOffset: offset,
-    type: 0,
-    timestamp: 0,
-    serverId: 0,
-    sizeBytes: 0,
-    logPos: 0,
-    flags: 0,
-    bytes: NOTHING,
-    view: viewOf(NOTHING),
-    bodyStart: 0,
-    bodyEnd: 0,
-    bodyBytes: 0,
-    extent: 'whole',
-  };
-}
 
 /** What is left of an event that was cut. */
 export interface CutEvent {
@@ -56,7 +31,7 @@ export interface CutEvent {
 export class EventFramer {
   readonly #sink: FrameSink;
   readonly #source: FrameSource;
-  readonly #frame: Writable<Frame>;
+  readonly #frame: EventFrame;
   /** Null until FORMAT_DESCRIPTION has said it. */
   #checksum: ChecksumAlgorithm | null;
   /** Start of an event whose rest is in the next chunk; or its kept beginning while it is streamed. */
@@ -74,7 +49,7 @@ export class EventFramer {
     this.#sink = options.sink;
     this.#source = options.source;
     this.#checksum = options.checksum;
-    this.#frame = emptyFrame(options.file, options.startOffset);
+    this.#frame = new EventFrame(options.file, options.startOffset);
   }
 
   /** Sets what FORMAT_DESCRIPTION says of the events after it. */
@@ -107,7 +82,7 @@ export class EventFramer {
 
   /** The fast path: events that lie whole in the chunk. */
   #wholeEvents(chunk: Uint8Array, from: number): number {
-    const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
+    const view = viewOf(chunk);
     const last = chunk.length - HEADER_BYTES;
     const row = new ChecksumRow();
     let at = from;
@@ -116,7 +91,7 @@ export class EventFramer {
       if (size > chunk.length - at) break;
       if (at >= row.end && this.#checksum === 'crc32') row.verify(view, chunk, at);
       this.#readHeader(view, at);
-      this.#finishWhole(chunk, view, at, at < row.end ? row.state : 'unverified');
+      this.#finishWhole(chunk, at, at < row.end ? row.state : 'unverified');
       at += size;
     }
     return at;
@@ -125,15 +100,12 @@ export class EventFramer {
   #readHeader(view: DataView, at: number): void {
     const frame = this.#frame;
     const sizeBytes = view.getUint32(at + 9, true);
-    const footer = this.#footerOf(view.getUint8(at + 4));
+    frame.view = view;
+    frame.headerStart = at;
     frame.offset = frame.endOffset;
-    frame.timestamp = view.getUint32(at, true);
     frame.type = view.getUint8(at + 4);
-    frame.serverId = view.getUint32(at + 5, true);
     frame.sizeBytes = sizeBytes;
-    frame.logPos = view.getUint32(at + 13, true);
-    frame.flags = view.getUint16(at + 17, true);
-    frame.bodyBytes = sizeBytes - HEADER_BYTES - footer;
+    frame.bodyBytes = sizeBytes - HEADER_BYTES - this.#footerOf(frame.type);
     if (frame.bodyBytes < 0) {
       throw corruptAt(frame, 'absurd-length', `an event of ${sizeBytes} bytes is too short to be one`);
     }
@@ -164,11 +136,10 @@ export class EventFramer {
     return type === EVENT.FORMAT_DESCRIPTION || this.#checksum === 'crc32' ? CHECKSUM_BYTES : 0;
   }
 
-  #finishWhole(bytes: Uint8Array, view: DataView, at: number, state: 'verified' | 'unverified'): void {
+  #finishWhole(bytes: Uint8Array, at: number, state: 'verified' | 'unverified'): void {
     const frame = this.#frame;
     frame.endOffset = frame.offset + frame.sizeBytes;
     frame.bytes = bytes;
-    frame.view = view;
     frame.bodyStart = at + HEADER_BYTES;
     frame.bodyEnd = frame.bodyStart + frame.bodyBytes;
     frame.extent = 'whole';
@@ -204,8 +175,8 @@ export class EventFramer {
       this.#append(chunk, at, chunk.length);
       return;
     }
-    this.#readHeader(viewOf(chunk), at);
     this.#append(chunk, at, at + HEADER_BYTES);
+    this.#readHeader(viewOf(this.#carry), 0);
     this.#afterHeader(chunk, at + HEADER_BYTES);
   }
 
@@ -240,7 +211,7 @@ export class EventFramer {
     this.#append(chunk, at, end);
     if (this.#carried < this.#frame.sizeBytes) return end;
     this.#carried = 0;
-    this.#finishWhole(this.#carry, viewOf(this.#carry), 0, 'unverified');
+    this.#finishWhole(this.#carry, 0, 'unverified');
     if (this.#carry.length > KEPT_BYTES) this.#carry = NOTHING;
     return end;
   }
@@ -251,6 +222,7 @@ export class EventFramer {
       const grown = new Uint8Array(Math.max(length, Math.min(this.#carry.length * 2, KEPT_BYTES), 4096));
       grown.set(this.#carry.subarray(0, this.#carried));
       this.#carry = grown;
+      this.#frame.view = viewOf(grown);
     }
     this.#carry.set(chunk.subarray(start, end), this.#carried);
     this.#carried = length;
@@ -274,7 +246,6 @@ export class EventFramer {
     this.#compare(computed, stored);
     frame.endOffset = frame.offset + frame.sizeBytes;
     frame.bytes = this.#carry;
-    frame.view = viewOf(this.#carry);
     frame.bodyStart = HEADER_BYTES;
     frame.bodyEnd = this.#carried;
     frame.extent = 'prefix';

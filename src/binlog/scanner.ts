@@ -8,7 +8,7 @@ import { EventFramer } from './framer.ts';
 import { decodeGtidEvent } from './gtid-event.ts';
 import { GtidHistory } from './gtid-history.ts';
 import { MagicReader } from './magic.ts';
-import { isForeignToTransactions, refuseMisplaced } from './misplaced.ts';
+import { refuseMisplaced } from './misplaced.ts';
 import { decodePreviousGtids } from './previous-gtids.ts';
 import { type BinlogProblem, corruptAt } from './problem.ts';
 import { endingProblems, reportOn, type ScanState } from './scan-state.ts';
@@ -164,7 +164,6 @@ export class BinlogScanner implements FrameSink {
     const type = frame.type;
     let shape: TransactionShape | null = null;
     if (type === EVENT.QUERY || type === EVENT.EXECUTE_LOAD_QUERY) shape = this.#query(frame, transaction);
-    else if (isForeignToTransactions(type)) refuseMisplaced(frame);
     else shape = this.#tracker.event(frame);
     if (type === EVENT.XA_PREPARE) shape = this.#prepare(frame);
     if (type === EVENT.TRANSACTION_PAYLOAD) this.#payload(frame);

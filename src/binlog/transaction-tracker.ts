@@ -2,8 +2,12 @@ import { EVENT, eventName, isRowsEvent } from './event-types.ts';
 import { endsStatement, loadFileId, tableIdOf } from './events.ts';
 import type { TransactionShape } from './facts.ts';
 import type { Frame } from './frame.ts';
+import { isForeignToTransactions, refuseMisplaced } from './misplaced.ts';
 import { corruptAt } from './problem.ts';
 import type { Statement } from './sql.ts';
+
+/** Far more than a statement can change, with all its triggers and foreign keys. */
+const MAX_TABLES = 65_536;
 
 /** Where the tracker stands inside a transaction. */
 type Phase = 'opened' | 'group' | 'xa' | 'xa-ended';
@@ -14,8 +18,9 @@ type Phase = 'opened' | 'group' | 'xa' | 'xa-ended';
  */
 export class TransactionTracker {
   #phase: Phase = 'opened';
-  /** Tables mapped for the statement under way. */
+  /** Tables mapped for the statement under way: the first `#tableCount`. */
   readonly #tableIds: number[] = [];
+  #tableCount = 0;
   /** Files of LOAD DATA whose content has begun. */
   readonly #loads: number[] = [];
   /** INTVAR, RAND and USER_VAR that no statement has used yet. */
@@ -24,8 +29,8 @@ export class TransactionTracker {
   /** Begins a transaction. */
   open(): void {
     this.#phase = 'opened';
-    this.#tableIds.length = 0;
-    this.#loads.length = 0;
+    this.#tableCount = 0;
+    if (this.#loads.length > 0) this.#loads.length = 0;
     this.#context = 0;
   }
 
@@ -38,8 +43,7 @@ export class TransactionTracker {
     }
     switch (type) {
       case EVENT.TABLE_MAP:
-        this.#inside(frame);
-        this.#tableIds.push(tableIdOf(frame));
+        this.#map(frame);
         return null;
       case EVENT.XID:
         if (this.#phase !== 'group') throw this.#misplaced(frame);
@@ -75,7 +79,9 @@ export class TransactionTracker {
       case EVENT.IGNORABLE:
         return null;
       default:
-        throw this.#misplaced(frame);
+        if (!isForeignToTransactions(type)) throw this.#misplaced(frame);
+        refuseMisplaced(frame);
+        return null;
     }
   }
 
@@ -120,22 +126,36 @@ export class TransactionTracker {
     return this.#phase === 'opened' ? this.#end(frame, 'statement') : null;
   }
 
+  #map(frame: Frame): void {
+    this.#inside(frame);
+    if (this.#tableCount === MAX_TABLES) {
+      throw corruptAt(
+        frame,
+        'too-large',
+        `a statement changes more than ${MAX_TABLES} tables, which none does`,
+      );
+    }
+    this.#tableIds[this.#tableCount++] = tableIdOf(frame);
+  }
+
   #rows(frame: Frame): void {
     this.#inside(frame);
     const table = tableIdOf(frame);
-    if (!this.#tableIds.includes(table)) {
-      throw corruptAt(
-        frame,
-        'table-map-missing',
-        `no TABLE_MAP before it describes table ${table}, so its rows cannot be read`,
-      );
+    let known = this.#tableCount - 1;
+    while (known >= 0 && this.#tableIds[known] !== table) known -= 1;
+    if (known < 0) {
+      const reason = `no TABLE_MAP before it describes table ${table}, so its rows cannot be read`;
+      throw corruptAt(frame, 'table-map-missing', reason);
     }
-    if (endsStatement(frame)) this.#tableIds.length = 0;
+    if (endsStatement(frame)) this.#tableCount = 0;
   }
 
   #requireLoad(frame: Frame): void {
     const file = loadFileId(frame);
-    if (this.#loads.includes(file)) return;
+    const known = this.#loads.indexOf(file);
+    const done = frame.type !== EVENT.APPEND_BLOCK;
+    if (known >= 0 && done) this.#loads.splice(known, 1);
+    if (known >= 0) return;
     throw corruptAt(
       frame,
       'statement-context-missing',
