@@ -183,8 +183,11 @@ async function look(handle: RestoreHandle) {
   const [heartbeat] = pending?.heartbeatDetails?.payloads ?? [];
   return {
     step: RESTORE_STEPS.find((known) => known === step),
+    // A heartbeat before the first report carries nothing.
     bytes:
-      heartbeat === undefined ? null : defaultPayloadConverter.fromPayload<StepProgress | null>(heartbeat),
+      heartbeat === undefined
+        ? null
+        : (defaultPayloadConverter.fromPayload<StepProgress | undefined>(heartbeat) ?? null),
     trouble: pending?.lastFailure?.message ?? null,
   };
 }
