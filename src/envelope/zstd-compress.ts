@@ -1,13 +1,9 @@
-import { availableParallelism } from 'node:os';
 import { constants, createZstdCompress } from 'node:zlib';
 import { AppError } from '../domain/errors.ts';
 import { mapOrdered } from './ordered.ts';
 import { through } from './through.ts';
 import { ZstdLane } from './zstd-lane.ts';
-import { BLOCK_BYTES, MAX_WINDOW_LOG } from './zstd-params.ts';
-
-/** Keeps the cores busy while the main thread hashes (libuv's pool has four threads); 4 MiB each. */
-const FRAMES_IN_FLIGHT = Math.min(4, availableParallelism() + 1);
+import { BLOCK_BYTES, BLOCKS_IN_FLIGHT, MAX_WINDOW_LOG } from './zstd-params.ts';
 
 export interface CompressOptions {
   /** 1 (fast) to 19 (small). */
@@ -17,7 +13,7 @@ export interface CompressOptions {
 }
 
 /**
- * Compresses a stream with zstd: independent frames of about 4 MiB in parallel on libuv's pool, or
+ * Compresses a stream with zstd: independent frames of about 2 MiB in parallel on libuv's pool, or
  * one frame with a long window. Every frame carries a checksum, and its content size where it is
  * known. An empty stream becomes one empty frame.
  *
@@ -56,7 +52,7 @@ async function* compressBlocks(
   input: AsyncIterable<Uint8Array>,
   params: Readonly<Record<number, number>>,
 ): AsyncGenerator<Buffer> {
-  const lanes = Array.from({ length: FRAMES_IN_FLIGHT }, () => new ZstdLane(params, BLOCK_BYTES));
+  const lanes = Array.from({ length: BLOCKS_IN_FLIGHT }, () => new ZstdLane(params));
   const idle = [...lanes];
   const compressBlock = async (block: Uint8Array): Promise<readonly Buffer[]> => {
     const lane = idle.pop();
@@ -67,13 +63,13 @@ async function* compressBlocks(
     return pieces;
   };
   try {
-    for await (const pieces of mapOrdered(blocks(input), FRAMES_IN_FLIGHT, compressBlock)) yield* pieces;
+    for await (const pieces of mapOrdered(blocks(input), BLOCKS_IN_FLIGHT, compressBlock)) yield* pieces;
   } finally {
     for (const lane of lanes) lane.close();
   }
 }
 
-/** Gathers chunks into blocks of 4 to 8 MiB; the last is smaller. Chunks of 4 MiB pass without a copy. */
+/** Gathers chunks into blocks of 2 to 4 MiB; the last is smaller. Chunks of 2 MiB pass without a copy. */
 async function* blocks(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;

@@ -6,9 +6,8 @@ import { corruptSeal } from './envelope-errors.ts';
 import { mapOrdered } from './ordered.ts';
 import { through } from './through.ts';
 import { type FrameHead, gatherFrame, isBlockFrame, readFrameBody, readFrameHead } from './zstd-frames.ts';
-import { MAX_WINDOW_LOG } from './zstd-params.ts';
+import { BLOCKS_IN_FLIGHT, MAX_WINDOW_LOG } from './zstd-params.ts';
 
-const FRAMES_IN_FLIGHT = 4;
 /** Node refuses smaller output buffers. */
 const LEAST_CHUNK_BYTES = 64;
 
@@ -36,7 +35,7 @@ export async function* decompress(
   try {
     const head = await readFrameHead(reader);
     if (isBlockFrame(head)) {
-      yield* mapOrdered(blockFrames(reader, head, maxBytes), FRAMES_IN_FLIGHT, expand);
+      yield* mapOrdered(blockFrames(reader, head, maxBytes), BLOCKS_IN_FLIGHT, expand);
     } else {
       yield* expandLong(reader, head, maxBytes);
       if (!(await reader.atEnd())) throw corruptSeal('SealTrailing', 'bytes follow its zstd frame');

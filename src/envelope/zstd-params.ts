@@ -1,14 +1,17 @@
 /**
- * Plaintext per zstd frame. Input chunks of this size are compressed without a copy; larger windows
- * gain little at level 3, whose window is 2 MiB.
+ * Plaintext per zstd frame. Input chunks of this size are compressed without a copy. Frames of 4 MiB
+ * would make objects 0.4 % smaller and take twice the memory; frames of 1 MiB 0.5 % larger.
  */
-export const BLOCK_BYTES = 4 * 1024 * 1024;
+export const BLOCK_BYTES = 2 * 1024 * 1024;
 
 /** No independent frame holds more plaintext; a reader holds such a frame whole. */
-export const MAX_BLOCK_BYTES = 2 * BLOCK_BYTES;
+export const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 
 /** Windows beyond 128 MiB need memory that a reader does not grant (zstd's own default limit). */
 export const MAX_WINDOW_LOG = 27;
+
+/** Blocks under way at once: libuv's pool has four threads, and two more wait while the main thread hashes. */
+export const BLOCKS_IN_FLIGHT = 6;
 
 /** The most bytes that zstd makes of `bytes` (zstd: `ZSTD_COMPRESSBOUND`), and some for the head. */
 export function compressBound(bytes: number): number {
