@@ -5,7 +5,7 @@ import { EventFramer } from './framer.ts';
 import { corruptAt, type Place } from './problem.ts';
 
 /** A payload that would grow larger than this is not opened; a transaction is never that large. */
-export const MAX_PAYLOAD_BYTES = 64 * 1024 ** 3;
+const MAX_PAYLOAD_BYTES = 64 * 1024 ** 3;
 const OUTPUT_BYTES = 256 * 1024;
 /** Largest window that zstd's levels 1 to 22 make: 128 MiB. A frame that wants more is refused. */
 const WINDOW_LOG_MAX = 27;
@@ -70,7 +70,7 @@ export class PayloadOpener {
   /** Ends the payload. @throws corrupt where it is cut, or holds another number of bytes than declared */
   async end(): Promise<void> {
     const zstd = this.#zstd;
-    if (zstd !== null) {
+    if (zstd !== null && !zstd.closed) {
       await new Promise<void>((resolve) => {
         zstd.once('close', resolve);
         zstd.end();

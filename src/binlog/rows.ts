@@ -93,11 +93,13 @@ export class RowCounter {
     const second = updates ? yield* this.#presentLengths(table) : null;
     let rows = 0;
     while (this.#left > 0) {
+      const before = this.#left;
       yield* this.#image(first);
       if (second !== null) {
         if (this.#type === EVENT.PARTIAL_UPDATE_ROWS) yield* this.#partialBits(table);
         yield* this.#image(second);
       }
+      if (this.#left === before) throw this.#malformed('its rows have no columns, and bytes are left');
       rows += 1;
     }
     return { table, rows };

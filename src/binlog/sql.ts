@@ -1,9 +1,10 @@
-import { type SqlContext, xidKey } from './events.ts';
+import type { SqlContext } from './events.ts';
+import { type EventStatus, readEventClauses, readLosses, readNames } from './sql-clauses.ts';
 import { type QualifiedName, SqlCursor } from './sql-cursor.ts';
 import { readDeleteTargets, readUpdateTargets } from './sql-tables.ts';
+import { classifyXa, type XaStatement } from './sql-xa.ts';
 
-/** What `CREATE EVENT` or `ALTER EVENT` says of the event's status. */
-export type EventStatus = 'enabled' | 'disabled' | 'replica-side-disabled' | 'unspecified';
+export type { EventStatus } from './sql-clauses.ts';
 
 /** What a statement is, as far as archiving, replay and locate need it. */
 export type Statement =
@@ -12,12 +13,7 @@ export type Statement =
   | { readonly kind: 'rollback' }
   /** SAVEPOINT, RELEASE SAVEPOINT, ROLLBACK TO. */
   | { readonly kind: 'savepoint' }
-  | {
-      readonly kind: 'xa';
-      readonly verb: 'start' | 'end' | 'prepare' | 'commit' | 'rollback';
-      /** As in `xidKey`; null where it cannot be read. */
-      readonly xid: string | null;
-    }
+  | XaStatement
   | {
       readonly kind: 'drop-table';
       readonly tables: readonly QualifiedName[];
@@ -45,7 +41,7 @@ export type Statement =
   | { readonly kind: 'other'; readonly verb: string };
 
 /** The context of a statement of which nothing is known. */
-export const DEFAULT_SQL_CONTEXT: SqlContext = { sqlMode: 0, clientCollation: 0 };
+const DEFAULT_SQL_CONTEXT: SqlContext = { sqlMode: 0, clientCollation: 0 };
 
 const DDL_VERBS = new Set([
   'CREATE',
@@ -127,41 +123,6 @@ function classifyChange(verb: string, cursor: SqlCursor): Statement | null {
   }
 }
 
-const XA_VERBS = {
-  START: 'start',
-  BEGIN: 'start',
-  END: 'end',
-  PREPARE: 'prepare',
-  COMMIT: 'commit',
-  ROLLBACK: 'rollback',
-} as const;
-
-function classifyXa(cursor: SqlCursor): Statement | null {
-  const verb = XA_VERBS[cursor.word as keyof typeof XA_VERBS];
-  if (verb === undefined) return null;
-  cursor.take();
-  const gtrid = readXidPart(cursor);
-  if (gtrid === null) return { kind: 'xa', verb, xid: null };
-  const bqual = cursor.skipSymbol(',') ? readXidPart(cursor) : new Uint8Array(0);
-  const format = cursor.skipSymbol(',') ? Number(cursor.word) : 1;
-  const known = bqual !== null && Number.isSafeInteger(format);
-  return { kind: 'xa', verb, xid: known ? xidKey(format, gtrid, bqual) : null };
-}
-
-/** `X'6f31'`, `0x6f31` or `'o1'`. */
-function readXidPart(cursor: SqlCursor): Uint8Array | null {
-  const word = cursor.word;
-  if (word.startsWith('0X')) {
-    cursor.take();
-    return Buffer.from(word.slice(2), 'hex');
-  }
-  const hex = cursor.skipWord('X');
-  const token = cursor.peek;
-  if (token === null || token.kind !== 'string') return null;
-  cursor.take();
-  return Buffer.from(cursor.textOf(token), hex ? 'hex' : 'utf8');
-}
-
 function classifyDrop(cursor: SqlCursor): Statement | null {
   const temporary = cursor.skipWord('TEMPORARY');
   if (cursor.skipWord('TABLE', 'TABLES')) {
@@ -177,15 +138,6 @@ function classifyDrop(cursor: SqlCursor): Statement | null {
   cursor.skipWords('IF', 'EXISTS');
   const event = cursor.qualifiedName();
   return event === null ? null : { kind: 'drop-event', event };
-}
-
-function readNames(cursor: SqlCursor): QualifiedName[] {
-  const names: QualifiedName[] = [];
-  do {
-    const name = cursor.qualifiedName();
-    if (name !== null) names.push(name);
-  } while (cursor.skipSymbol(','));
-  return names;
 }
 
 function classifyCreate(cursor: SqlCursor): Statement | null {
@@ -213,49 +165,6 @@ function classifyAlter(cursor: SqlCursor): Statement | null {
   const table = cursor.qualifiedName();
   const drops = table === null ? [] : readLosses(cursor);
   return table === null || drops.length === 0 ? null : { kind: 'alter-table-drop', table, drops };
-}
-
-/** Reads status and new name up to the body, which begins with DO. */
-function readEventClauses(cursor: SqlCursor): { status: EventStatus; renameTo: QualifiedName | null } {
-  let status: EventStatus = 'unspecified';
-  let renameTo: QualifiedName | null = null;
-  while (cursor.peek !== null && cursor.word !== 'DO') {
-    if (cursor.skipWord('ENABLE')) status = 'enabled';
-    else if (cursor.skipWord('DISABLE')) {
-      const onReplica = cursor.skipWord('ON') && cursor.skipWord('REPLICA', 'SLAVE');
-      status = onReplica ? 'replica-side-disabled' : 'disabled';
-    } else if (cursor.skipWord('RENAME')) {
-      cursor.skipWord('TO');
-      renameTo = cursor.qualifiedName();
-    } else if (cursor.skipSymbol('(')) cursor.skipParentheses();
-    else cursor.take();
-  }
-  return { status, renameTo };
-}
-
-const KEPT_BY_DROP = new Set(['PRIMARY', 'FOREIGN', 'INDEX', 'KEY', 'CONSTRAINT', 'CHECK', 'DEFAULT']);
-
-/** Reads what ALTER TABLE throws away: `column x`, `partition p`. */
-function readLosses(cursor: SqlCursor): string[] {
-  const losses: string[] = [];
-  while (cursor.peek !== null) {
-    if (cursor.skipSymbol('(')) cursor.skipParentheses();
-    else if (cursor.skipWord('TRUNCATE') || cursor.skipWord('DISCARD')) {
-      if (cursor.skipWord('PARTITION')) losses.push(`partition ${cursor.name() ?? ''}`.trim());
-    } else if (cursor.skipWord('DROP')) {
-      if (cursor.skipWord('PARTITION')) losses.push(...readPartitions(cursor));
-      else if (!KEPT_BY_DROP.has(cursor.word)) {
-        cursor.skipWord('COLUMN');
-        const column = cursor.name();
-        if (column !== null) losses.push(`column ${column}`);
-      }
-    } else cursor.take();
-  }
-  return losses;
-}
-
-function readPartitions(cursor: SqlCursor): string[] {
-  return readNames(cursor).map(({ name }) => `partition ${name}`);
 }
 
 /** Finds the verb behind common table expressions. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { decodeHeader } from '../../src/binlog/event-header.ts';
 import { eventName } from '../../src/binlog/event-types.ts';
 import { runTool } from '../../src/process/run.ts';
 import { findTool } from '../../src/process/tools.ts';
@@ -114,9 +115,9 @@ export async function rawEvents(path: string): Promise<RawEvent[]> {
   const bytes = await readFile(path);
   const events: RawEvent[] = [];
   for (let at = 4; at < bytes.length; ) {
-    const size = bytes.readUInt32LE(at + 9);
-    events.push({ type: eventName(bytes[at + 4] as number), bytes: bytes.subarray(at, at + size) });
-    at += size;
+    const { type, sizeBytes } = decodeHeader(bytes, at);
+    events.push({ type: eventName(type), bytes: bytes.subarray(at, at + sizeBytes) });
+    at += sizeBytes;
   }
   return events;
 }
