@@ -5,7 +5,7 @@ import { RunningSha256 } from '../envelope/digest.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readSealed } from '../storage/read-back.ts';
 import type { BackupContext } from './context.ts';
-import type { TarDigest } from './upload.ts';
+import type { TarDigest } from './tar-entries.ts';
 
 /** Digest and length of a tar stream that is not stored. */
 export async function digestOfTar(tar: AsyncIterable<Uint8Array>): Promise<TarDigest> {

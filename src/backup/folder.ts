@@ -1,8 +1,8 @@
-import { chown, mkdir, readFile, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { chmod, chown, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 import type { BackupId } from '../domain/identity.ts';
-import { isCode, writeWhole } from '../process/files.ts';
+import { explainDiskFull, isCode, writeWhole } from '../process/files.ts';
 
 /** The folder of one backup while it is made: `{stagingDir}/backups/{backupId}`. */
 export interface BackupFolder {
@@ -19,9 +19,13 @@ export function backupFolder(stagingDir: string, backupId: BackupId): BackupFold
   return { path, clone: join(path, 'clone'), work: join(path, 'work') };
 }
 
+/** Others may pass through, not look around. */
+const PASSAGE = 0o711;
+
 /**
  * Creates the folder, where the server may write: it belongs to the owner of the data folder when this
- * process is root, and to this process otherwise, which then is the same user.
+ * process is root, and to this process otherwise, which then is the same user. Root also opens the way
+ * through the staging folder, whose own content stays closed.
  */
 export async function createBackupFolder(folder: BackupFolder, dataDir: string): Promise<void> {
   await mkdir(folder.path, { recursive: true, mode: 0o700 });
@@ -29,6 +33,9 @@ export async function createBackupFolder(folder: BackupFolder, dataDir: string):
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await stat(dataDir);
   await chown(folder.path, uid, gid);
+  if (uid === 0) return;
+  const backups = dirname(folder.path);
+  for (const passage of [backups, dirname(backups)]) await chmod(passage, PASSAGE);
 }
 
 /** Removes all that a backup left on this host; nothing there is fine. */
@@ -41,7 +48,12 @@ export type PhaseMark = 'cloned' | 'captured' | `stored-${string}`;
 
 /** Writes a phase's result whole or not at all: its presence says that the phase is complete. */
 export async function writeMark(folder: BackupFolder, mark: PhaseMark, value: object): Promise<void> {
-  await writeWhole(markFile(folder, mark), (file) => file.writeFile(`${JSON.stringify(value)}\n`));
+  const path = markFile(folder, mark);
+  try {
+    await writeWhole(path, (file) => file.writeFile(`${JSON.stringify(value)}\n`));
+  } catch (error) {
+    throw explainDiskFull(error, path);
+  }
 }
 
 /** A phase's result; undefined where it is not complete. */

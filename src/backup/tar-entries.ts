@@ -1,11 +1,18 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../domain/errors.ts';
+import type { Sha256 } from '../domain/identity.ts';
 
 /** A file or folder that travels, by its name relative to the data folder, with `/` between its parts. */
 export type TarEntry =
   | { readonly kind: 'directory'; readonly name: string; readonly mode: number }
   | { readonly kind: 'file'; readonly name: string; readonly mode: number; readonly lengthBytes: number };
+
+/** Digest and length of the tar, which every attempt and every store must agree on. */
+export interface TarDigest {
+  readonly tarBytes: number;
+  readonly tarSha256: Sha256;
+}
 
 const BLOCK_BYTES = 512;
 

@@ -1,6 +1,5 @@
 import type { Repository } from '../archiving/repositories.ts';
 import { AppError } from '../domain/errors.ts';
-import type { Sha256 } from '../domain/identity.ts';
 import { backupKey } from '../domain/object-keys.ts';
 import type { StoredObject } from '../domain/segment.ts';
 import { type SealResult, seal } from '../envelope/seal.ts';
@@ -12,14 +11,8 @@ import { fanOut } from './fan-out.ts';
 import { type BackupFolder, backupFolder, readMark, requireMark, writeMark } from './folder.ts';
 import { backupContext } from './seal-context.ts';
 import type { CapturedBackup, StoredBase, UploadedBackup } from './state.ts';
-import { dataLength, listTarEntries, type TarEntry, tarLength } from './tar-entries.ts';
+import { dataLength, listTarEntries, type TarDigest, type TarEntry, tarLength } from './tar-entries.ts';
 import { packFolder } from './tar-pack.ts';
-
-/** Digest and length of the tar, which every attempt and every store must agree on. */
-export interface TarDigest {
-  readonly tarBytes: number;
-  readonly tarSha256: Sha256;
-}
 
 /** What the upload to one store left: kept in the staging folder, so that only the other stores are tried again. */
 type Receipt = StoredBase & TarDigest;

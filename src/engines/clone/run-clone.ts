@@ -26,6 +26,8 @@ export async function runClone(
 ): Promise<void> {
   const done = new AbortController();
   const watching = watch(session.threadId, watcher, options, done.signal);
+  // Awaited at the end; a failure before that must not count as unhandled.
+  watching.catch(() => undefined);
   try {
     await session.run('CLONE LOCAL DATA DIRECTORY = ?', [options.directory]);
   } catch (error) {
