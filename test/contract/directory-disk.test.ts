@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { testFolder } from '../support/folder.ts';
 
@@ -10,7 +10,7 @@ test('a full disk and a read-only one: a clear error, nothing left behind, and i
   try {
     // The mount lives in a namespace of its own and ends with the child.
     const script = 'mount -t tmpfs -o size=8m tmpfs "$1" && exec "$2" "$3" "$1"';
-    const child = join(import.meta.dirname, 'full-disk-child.ts');
+    const child = fileURLToPath(import.meta.resolve('./full-disk-child.ts'));
     const { stdout } = await promisify(execFile)('unshare', [
       '--map-root-user',
       '--mount',
