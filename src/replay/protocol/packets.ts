@@ -24,7 +24,10 @@ export interface Packet {
 /** Puts the packets of a byte stream together; holds at most `maxBytes`. */
 export class PacketReader {
   readonly #maxBytes: number;
-  #pending: Buffer = Buffer.alloc(0);
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  /** Fewer bytes hold no further packet, so they need not be put together. */
+  #wantedBytes = PACKET_HEADER_BYTES;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -32,7 +35,7 @@ export class PacketReader {
 
   /** Adds bytes as they arrived. @throws refused where a client sends more than `maxBytes` without an end */
   push(chunk: Uint8Array): void {
-    if (this.#pending.length + chunk.length > this.#maxBytes) {
+    if (this.#bytes + chunk.length > this.#maxBytes) {
       throw new AppError({
         code: 'PacketTooLarge',
         kind: 'refused',
@@ -40,25 +43,33 @@ export class PacketReader {
         facts: { maxBytes: this.#maxBytes },
       });
     }
-    this.#pending = Buffer.concat([this.#pending, chunk]);
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
   }
 
   /** Takes the next whole payload; null where more bytes are needed. */
   next(): Packet | null {
+    if (this.#bytes < this.#wantedBytes) return null;
+    const all = Buffer.concat(this.#chunks);
     const parts: Buffer[] = [];
     let offset = 0;
-    while (this.#pending.length >= offset + PACKET_HEADER_BYTES) {
-      const length = this.#pending.readUIntLE(offset, 3);
-      const sequence = this.#pending.readUInt8(offset + 3);
+    for (;;) {
       const start = offset + PACKET_HEADER_BYTES;
-      if (this.#pending.length < start + length) return null;
-      parts.push(this.#pending.subarray(start, start + length));
-      offset = start + length;
-      if (length === MAX_PACKET_PAYLOAD) continue;
-      const payload = parts.length === 1 ? Buffer.from(parts[0] as Buffer) : Buffer.concat(parts);
-      this.#pending = this.#pending.subarray(offset);
-      return { sequence, payload };
+      const end = all.length < start ? start : start + all.readUIntLE(offset, 3);
+      if (all.length < end) return this.#keep(all, end);
+      parts.push(all.subarray(start, end));
+      const sequence = all.readUInt8(offset + 3);
+      offset = end;
+      if (end - start === MAX_PACKET_PAYLOAD) continue;
+      this.#keep(all.subarray(offset), PACKET_HEADER_BYTES);
+      return { sequence, payload: Buffer.concat(parts) };
     }
+  }
+
+  #keep(rest: Buffer, wantedBytes: number): null {
+    this.#chunks = rest.length === 0 ? [] : [rest];
+    this.#bytes = rest.length;
+    this.#wantedBytes = wantedBytes;
     return null;
   }
 }
