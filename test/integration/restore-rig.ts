@@ -1,5 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import { discover } from '../../src/archiving/discover.ts';
@@ -22,6 +24,7 @@ import { pickCluster } from '../../src/config/pick.ts';
 import type { ClusterConfig } from '../../src/config/types.ts';
 import { generateKeyFile } from '../../src/envelope/keys.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
+import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { findTool } from '../../src/process/tools.ts';
 import type { RestoreContext } from '../../src/restoring/context.ts';
 import { directRequestId, restoreDirectly } from '../../src/restoring/direct.ts';
@@ -31,6 +34,11 @@ import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser } from '../support/mysql-users.ts';
 import { takeBackup } from './base-rig.ts';
+
+const MAIN = {
+  program: process.execPath,
+  args: [fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))],
+};
 
 /** What a restore of a test asks for, beside the target. */
 export type JobOptions = Partial<Omit<RestoreJob, 'target' | 'cluster'>>;
@@ -164,14 +172,30 @@ async function archiveAll(
   if (source === undefined) throw new Error('the rig has a source');
   const session = await connectMysql({ socket: server.socket }, 'pitrail', password);
   try {
-    const look = { source, session, repositories, cache, heads: new Map(), setAside: [], givenUp: [], nowMs: Date.now() };
+    const look = {
+      source,
+      session,
+      repositories,
+      cache,
+      heads: new Map(),
+      setAside: [],
+      givenUp: [],
+      nowMs: Date.now(),
+    };
     const { archive, stage } = await discover(look);
     await stageLogs(source.stagingDir, source.binlogDir, stage);
     const signal = new AbortController().signal;
     const repositoryId = await sharedRepositoryId(repositories);
     const { key } = repositories;
     for (const { log, successor } of archive) {
-      const common = { stagingDir: source.stagingDir, log, repositoryId, key, signal, onProgress: () => undefined };
+      const common = {
+        stagingDir: source.stagingDir,
+        log,
+        repositoryId,
+        key,
+        signal,
+        onProgress: () => undefined,
+      };
       const nextPreviousGtids = await successorGtids(source.stagingDir, source.binlogDir, successor);
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
@@ -212,7 +236,28 @@ export function startRestored(dataDir: string): Promise<TestMysql> {
   return startTestMysql({ dataDir, options: ['--skip-replica-start', '--event-scheduler=OFF'] });
 }
 
-/** Which of the arguments of a pitrail call belong to every call of the rig. */
-export function configArguments(rig: RestoreRig): readonly string[] {
-  return ['--config', rig.configFile];
+/** Starts a worker process with all roles, and waits until it polls. */
+export async function startWorker(
+  rig: RestoreRig,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningProcess> {
+  const logFile = join(rig.folder.path, 'worker.log');
+  const before = await readFile(logFile, 'utf8').catch(() => '');
+  const worker = await startProcess(MAIN, ['--config', rig.configFile, 'worker'], { logFile, env });
+  const deadline = Date.now() + 60_000;
+  while (!(await readFile(logFile, 'utf8')).slice(before.length).includes('works on')) {
+    if (Date.now() > deadline) throw new Error(`the worker does not poll; see ${logFile}`);
+    await sleep(100);
+  }
+  return worker;
+}
+
+/** Starts pitrail with the rig's configuration, to be killed or waited for; stdout and stderr go to a file. */
+export function startPitrail(
+  rig: RestoreRig,
+  args: readonly string[],
+  logFile: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningProcess> {
+  return startProcess(MAIN, ['--config', rig.configFile, ...args], { logFile, env });
 }
