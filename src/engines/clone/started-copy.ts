@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,19 +57,36 @@ export async function withStartedCopy<T>(
   use: (session: MysqlSession) => Promise<T>,
 ): Promise<T> {
   await endLeftCopy(options.workDir);
-  const socket = join(await mkdtemp(join(tmpdir(), 'pitrail-copy-')), 's');
+  const socket = join(tmpdir(), `pitrail-copy-${randomBytes(8).toString('hex')}`, 's');
   await rememberSocket(options.workDir, socket);
-  const server = await startCopy(options, socket);
   try {
-    const session = await connectMysql({ socket }, 'root', '');
+    await mkdir(dirname(socket), { mode: 0o700 });
+    return await useStarted(await startCopy(options, socket), use);
+  } finally {
+    await forgetSocket(options.workDir, socket);
+  }
+}
+
+async function useStarted<T>(server: RunningMysqld, use: (session: MysqlSession) => Promise<T>): Promise<T> {
+  try {
+    const session = await connectMysql({ socket: server.socket }, 'root', '');
     try {
       return await use(session);
     } finally {
       await session.close();
     }
   } finally {
+    await stopOrKill(server);
+  }
+}
+
+/** One that does not stop in time is killed, so that the next try finds the folder free, and recovers it. */
+async function stopOrKill(server: RunningMysqld): Promise<void> {
+  try {
     await server.stop();
-    await forgetSocket(options.workDir, socket);
+  } catch (error) {
+    await server.kill();
+    throw error;
   }
 }
 
@@ -100,7 +118,7 @@ async function startCopy(options: CopyOptions, socket: string): Promise<RunningM
   });
 }
 
-/** Written before the start, so that a server is never alive without this file naming its socket. */
+/** Written before folder and start, so that neither is ever there without this file naming the socket. */
 async function rememberSocket(workDir: string, socket: string): Promise<void> {
   await mkdir(workDir, { recursive: true, mode: 0o700 });
   await writeWhole(socketFile(workDir), (file) => file.writeFile(socket));
