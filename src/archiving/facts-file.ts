@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '../domain/errors.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
-import { isCode, writeWhole } from './staging.ts';
+import { isCode, writeWhole } from '../process/files.ts';
 
 /** Version of the facts file; another version is thrown away and the log sealed again. */
 const FACTS_FORMAT = 1;

@@ -1,5 +1,6 @@
 import { faultPoint } from '../process/fault.ts';
-import { type LogRef, removeIfThere, stagedFiles } from './staging.ts';
+import { removeIfThere } from '../process/files.ts';
+import { type LogRef, stagedFiles } from './staging.ts';
 
 /**
  * Removes a log's files from the staging folder once every store has it. The facts go first, for

@@ -3,6 +3,7 @@ import { pickCluster, pickSource } from '../config/pick.ts';
 import { readSecret } from '../config/secret.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint } from '../config/types.ts';
 import { connectMysql, type MysqlEndpoint, type MysqlSession } from '../mysql/session.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
 
@@ -12,16 +13,22 @@ export interface ArchiveSourceContext {
   readonly source: SourceConfig;
   readonly repositories: Repositories;
   readonly cache: PeekCache;
+  /** Shared by all sources of the process: what streams a log takes its length from it. */
+  readonly budget: ByteBudget;
   /** Connects; the caller closes the session. @throws unavailable, refused, config */
   connect(): Promise<MysqlSession>;
   /** Connects, hands the session over, and closes it. @throws unavailable, refused, config */
   withSession<T>(use: (session: MysqlSession) => Promise<T>): Promise<T>;
 }
 
+/** Logs of this many bytes in all are streamed at once; a larger one goes alone. Bounds memory, not speed. */
+const STREAMED_BYTES = 48 * 1024 * 1024;
+
 /** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
 export class ArchiveResources {
   readonly config: PitrailConfig;
   readonly #repositories = new Map<string, Promise<Repositories>>();
+  readonly #budget = new ByteBudget(STREAMED_BYTES);
   readonly #caches = new Map<string, PeekCache>();
 
   constructor(config: PitrailConfig) {
@@ -37,6 +44,7 @@ export class ArchiveResources {
       source,
       repositories: await this.repositories(clusterName),
       cache: this.#cacheOf(`${clusterName}/${sourceId}`),
+      budget: this.#budget,
       connect: () => connect(source),
       withSession: (use) => withSession(source, use),
     };

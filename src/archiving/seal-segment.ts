@@ -14,11 +14,12 @@ import type { EnvelopeKey } from '../envelope/keys.ts';
 import { type SealResult, seal } from '../envelope/seal.ts';
 import { BLOCK_BYTES } from '../envelope/zstd-params.ts';
 import { faultPoint } from '../process/fault.ts';
+import { writeWhole } from '../process/files.ts';
 import { readFacts, type SealedSegment, writeFacts } from './facts-file.ts';
 import { logChanged, segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { assertRoom } from './stage.ts';
-import { type LogRef, stagedFiles, writeWhole } from './staging.ts';
+import { type LogRef, stagedFiles } from './staging.ts';
 
 export interface SealSegmentOptions {
   readonly stagingDir: string;

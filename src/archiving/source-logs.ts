@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 import type { BinaryLog } from '../mysql/facts.ts';
+import { isCode } from '../process/files.ts';
 import { type LogPeek, type PeekResult, peekLog } from './peek.ts';
-import { isCode } from './staging.ts';
 
 /** One log as the server lists it, with what its file says. */
 export interface SourceLog {

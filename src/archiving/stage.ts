@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 import { freeBytes } from '../process/disk.ts';
 import { faultPoint } from '../process/fault.ts';
+import { isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { peekLog } from './peek.ts';
 import { logChanged, logPurged } from './refusals.ts';
-import { isCode, type LogRef, removeIfThere, stagedFiles, writeWhole } from './staging.ts';
+import { type LogRef, stagedFiles } from './staging.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 

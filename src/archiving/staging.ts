@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { BinlogName, ServerUuid } from '../domain/identity.ts';
 
 /**
@@ -31,9 +31,6 @@ export const LOG_SUFFIX = '.log';
 export const SEALED_SUFFIX = '.sealed';
 export const FACTS_SUFFIX = '.json';
 
-/** Random for each process, so that a partial file of a dead process with our id is told apart. */
-export const PROCESS_NONCE = randomBytes(4).toString('hex');
-
 /**
  * Name stem of a log in the staging folder: its own name and 12 hexadecimal digits of its identity.
  */
@@ -51,48 +48,4 @@ export function stagedFiles(stagingDir: string, log: LogRef): StagedFiles {
 /** Creates the folder of a server, readable by nobody else: it holds binlogs in the clear. */
 export async function ensureStagingDir(stagingDir: string, serverUuid: ServerUuid): Promise<void> {
   await mkdir(join(stagingDir, serverUuid), { recursive: true, mode: 0o700 });
-}
-
-/**
- * Writes a file so that it is there whole or not at all: a partial file of its own name, fsync,
- * rename, fsync of the folder. A crash leaves at most the partial file, which `removeDeadPartials` finds.
- */
-export async function writeWhole<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
-  const partial = `${path}.${process.pid}-${PROCESS_NONCE}-${randomBytes(4).toString('hex')}.partial`;
-  const file = await open(partial, 'wx', 0o600);
-  try {
-    const result = await write(file);
-    await file.sync();
-    await file.close();
-    await rename(partial, path);
-    await syncFolder(dirname(path));
-    return result;
-  } catch (error) {
-    await file.close();
-    await removeIfThere(partial);
-    throw error;
-  }
-}
-
-/** Removes a file; one that is gone already is fine. */
-export async function removeIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
-  }
-}
-
-/** True where an error of the file system has this code. */
-export function isCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

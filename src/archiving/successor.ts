@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { isCode } from '../process/files.ts';
 import { peekLog } from './peek.ts';
-import { isCode, type LogRef, stagedFiles } from './staging.ts';
+import { type LogRef, stagedFiles } from './staging.ts';
 
 /**
  * PREVIOUS_GTIDS of the log behind another, read where it lies now: staged, or with the server.

@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServerUuid } from '../domain/identity.ts';
-import { FACTS_SUFFIX, isCode, LOG_SUFFIX, PROCESS_NONCE, removeIfThere, SEALED_SUFFIX } from './staging.ts';
+import { isCode, PROCESS_NONCE, removeIfThere } from '../process/files.ts';
+import { FACTS_SUFFIX, LOG_SUFFIX, SEALED_SUFFIX } from './staging.ts';
 
 const STAGED_LOG = /^(?<binlog>.+\.[0-9]{6,10})\.[0-9a-f]{12}\.log$/;
 const PARTIAL = /\.(?<pid>\d+)-(?<nonce>[0-9a-f]{8})-[0-9a-f]{8}\.partial$/;

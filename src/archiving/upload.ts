@@ -6,12 +6,13 @@ import type { SealContext } from '../envelope/context.ts';
 import { RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { faultPoint } from '../process/fault.ts';
+import { removeIfThere } from '../process/files.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type ExpectedPlaintext, readSealed, verifyStored } from '../storage/read-back.ts';
 import { requireFacts, type SealedSegment } from './facts-file.ts';
 import { segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
-import { type LogRef, removeIfThere, stagedFiles } from './staging.ts';
+import { type LogRef, stagedFiles } from './staging.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Longer GTID sets would not fit beside the rest into 2 KiB of object metadata; then their digest stands there. */

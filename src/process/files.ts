@@ -3,12 +3,15 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 
+/** Random for each process, so that a partial file of a dead process with our id is told apart. */
+export const PROCESS_NONCE = randomBytes(4).toString('hex');
+
 /**
  * Writes a file so that it is there whole or not at all: a partial file of its own name, fsync,
- * rename, fsync of the folder. A crash leaves at most `{path}.{random}.partial`.
+ * rename, fsync of the folder. A crash leaves at most `{path}.{process id}-{nonce}-{random}.partial`.
  */
 export async function writeWhole<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
-  const partial = `${path}.${randomBytes(6).toString('hex')}.partial`;
+  const partial = `${path}.${process.pid}-${PROCESS_NONCE}-${randomBytes(4).toString('hex')}.partial`;
   const file = await open(partial, 'wx', 0o600);
   try {
     const result = await write(file);
