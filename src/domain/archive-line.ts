@@ -64,15 +64,22 @@ function namesRestarted(last: ArchivedLog, head: LogHead): boolean {
 }
 
 /**
- * True for a log of the line's own past that was passed over (its gap accepted) and comes now:
- * it is older than what is archived, and no other content is archived in its place.
+ * True for a log of the line's own past that was passed over (its gap accepted) and comes now: by
+ * time, name and PREVIOUS_GTIDS it fits between the archived logs beside it. Its time alone proves
+ * nothing: where the clock was set back, a log written after a reset looks older, and must not be dropped.
  */
 function isLate(line: LineState, last: ArchivedLog, head: LogHead): boolean {
-  const older = namesRestarted(last, head) && head.createdAt < last.createdAt;
-  const replaced = line.segments.some(
-    (segment) => segment.binlog === head.binlog && segment.createdAt === head.createdAt,
-  );
-  return older && !replaced;
+  if (!namesRestarted(last, head) || head.createdAt >= last.createdAt) return false;
+  const index = binlogIndex(head.binlog);
+  const named = line.segments.filter(({ binlog }) => baseName(binlog) === baseName(head.binlog));
+  const behind = named.find((segment) => binlogIndex(segment.binlog) >= index);
+  if (behind === undefined || behind.binlog === head.binlog) return false;
+  const before = named.findLast((segment) => binlogIndex(segment.binlog) < index);
+  const previous = GtidSet.parse(head.previousGtids);
+  if (!previous.isSubsetOf(GtidSet.parse(behind.previousGtids))) return false;
+  // A line that begins in the midst of a history leaves out the logs before its first.
+  if (before === undefined) return behind.previousGtids !== '' && head.createdAt <= behind.createdAt;
+  return GtidSet.parse(before.previousGtids).union(GtidSet.parse(before.gtids)).isSubsetOf(previous);
 }
 
 function placeOfContradiction(line: LineState, head: LogHead, lacking: GtidSet): LogPlace {

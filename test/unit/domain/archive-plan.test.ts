@@ -205,6 +205,20 @@ describe('planArchive', () => {
     const of = facts([listed(TWO), listed(THREE)], [ONE, THREE], { acceptedGaps: `${U}:11-20` });
     assert.deepEqual(kinds(of), ['refused/late', 'already-archived@1']);
   });
+
+  it('takes no log for a late one because the clock was set back before a reset', () => {
+    const before = '2026-11-20T09:00:00.000000Z';
+    const reset = [segment(1, 1, 5, { createdAt: before }), segment(2, 6, 9, { createdAt: before })];
+    const logs = reset.map((it) => listed(it));
+    assert.deepEqual(kinds(facts(logs, [ONE, TWO, THREE])), ['start-timeline/reset@2', 'archive@2']);
+    assert.deepEqual(kinds(facts(logs.slice(1), [ONE, THREE], { acceptedGaps: `${U}:11-20` })), [
+      'start-timeline/diverged@2',
+    ]);
+    assert.equal(
+      judgeSegment({ ...LINE, segments: [ONE, TWO, THREE] }, segment(1, 1, 5, { createdAt: before })).kind,
+      'starts-timeline',
+    );
+  });
 });
 
 const LINE: LineState = { serverUuid: U, timeline: 1, segments: [ONE, TWO], acceptedGaps: '' };
