@@ -1,4 +1,4 @@
-import { TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, rootCause, TimeoutFailure } from '@temporalio/workflow';
 import { fromFailure } from '../activities/failures.ts';
 import { AppError } from '../src/domain/errors.ts';
 
@@ -11,14 +11,29 @@ export function refusalOf(error: unknown, binlog: string): AppError | undefined 
   return found?.facts[REFUSED_BINLOG] === binlog ? found : undefined;
 }
 
-/** What a failure says, as an AppError; Temporal's own timeouts are put into words. */
+/**
+ * What a failure says, as an AppError; Temporal's own failures of a step are put into words, for one
+ * that passed through would end the workflow. @throws an error that is no step's
+ */
 export function describeFailure(error: unknown): AppError {
   const found = fromFailure(error);
   if (found !== undefined) return found;
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof TimeoutFailure) return timedOut(at, error);
   }
+  if (error instanceof ActivityFailure) return stepFailed(error);
   throw error;
+}
+
+/** Temporal itself ended a step: its result was too large, or someone terminated it. */
+function stepFailed(error: ActivityFailure): AppError {
+  return new AppError({
+    code: 'StepFailed',
+    kind: 'bug',
+    message: `The step ${error.activityType} was ended by Temporal, not by its own work: ${rootCause(error) ?? error.message}.`,
+    facts: { activity: error.activityType },
+    cause: error,
+  });
 }
 
 function timedOut(timeout: TimeoutFailure, cause: unknown): AppError {

@@ -8,9 +8,10 @@ import { joinPlans, planFor } from './round-plan.ts';
 import type { SourceLog } from './source-logs.ts';
 import { type LogRef, stagedStem } from './staging.ts';
 
-/** How many logs one round stages, and how many it archives: history and payloads stay small. */
+/** How many logs one round stages or releases, archives, and reports: history and payloads stay small. */
 const MAX_STAGED = 400;
 const MAX_ARCHIVED = 60;
+const MAX_PROBLEMS = 40;
 
 /** Everything that decides a round. */
 export interface RoundView {
@@ -49,8 +50,14 @@ export function decideRound(view: RoundView): RoundDecision {
   return {
     stage: refsWhere(refs, decided, (it) => it.lies === 'listed' && isWorthStaging(it)).slice(0, MAX_STAGED),
     archive: plannedLogs(view, decided, refs, open).slice(0, MAX_ARCHIVED),
-    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled'),
-    problems: decided.flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision)),
+    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled').slice(
+      0,
+      MAX_STAGED,
+    ),
+    // The oldest ones: what is behind them comes up once they are dealt with.
+    problems: decided
+      .flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision))
+      .slice(0, MAX_PROBLEMS),
     backlog: {
       logs: pending.length,
       bytes: pending.reduce((sum, { source }) => sum + source.sizeBytes, 0),
