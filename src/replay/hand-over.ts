@@ -4,7 +4,13 @@ import type { PreparedXa } from '../domain/catalog-entry.ts';
 import { AppError, assertNever } from '../domain/errors.ts';
 import { readPreparedXa } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
-import { type Applier, dropApplierAccount, removeApplierFiles, startApplier } from './applier.ts';
+import {
+  type Applier,
+  dropApplierAccount,
+  flushCommitted,
+  removeApplierFiles,
+  startApplier,
+} from './applier.ts';
 import { listChannels, removeChannel } from './channel.ts';
 import { GLOBALS_PUT_BACK } from './tuning.ts';
 import { compareXa } from './verify.ts';
@@ -37,6 +43,7 @@ export async function handOver(applier: Applier, mode: HandOverMode): Promise<Ha
     preparedXa = await readPreparedXa(session);
     if (mode === 'running') await putSettingsBack(session);
     if (mode === 'running' || preparedXa.length === 0) await dropApplierAccount(session);
+    await flushCommitted(session);
   } finally {
     await session.close();
   }
@@ -94,6 +101,7 @@ async function requireXaSurvived(applier: Applier, before: readonly PreparedXa[]
   try {
     after = await readPreparedXa(session);
     await dropApplierAccount(session);
+    await flushCommitted(session);
   } finally {
     await session.close();
   }

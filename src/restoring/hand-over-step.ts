@@ -1,9 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, assertNever } from '../domain/errors.ts';
+import { GtidSet } from '../domain/gtid-set.ts';
 import { formatInstant } from '../domain/time.ts';
+import { readGtidExecuted } from '../mysql/facts.ts';
 import { faultPoint } from '../process/fault.ts';
-import { startApplier } from '../replay/applier.ts';
+import { type Applier, startApplier } from '../replay/applier.ts';
 import { type HandedOver, handOver } from '../replay/hand-over.ts';
 import { compareXa } from '../replay/verify.ts';
 import { applierDir, applierOptions } from './applier-options.ts';
@@ -32,7 +34,7 @@ export interface HandedOverRestore {
  * Hands the restored server over: no replication, no account of ours, no tuning, stopped cleanly or left
  * running; writes the audit record and removes the work folder. May be run again at any time, also after
  * it was complete.
- * @throws conflict `PreparedXaLost`, `SettingsPersisted`; unavailable
+ * @throws conflict `NotAsVerified`, `PreparedXaLost`, `SettingsPersisted`; unavailable
  */
 export function handOverStep(context: RestoreContext, job: RestoreJob): Promise<HandedOverRestore> {
   return withRestoreLock(job.targetDir, async () => {
@@ -59,6 +61,7 @@ async function handOverAnew(
   const stored = await requirePlan(job);
   const verified = await requireMark<VerifiedRestore>(folder, 'verified');
   const applier = await requireAccount(await startApplier(await applierOptions(context, stored, folder)));
+  await assertSameGtids(verified, applier);
   const server = await handOver(applier, modeOf(job.afterwards));
   assertSameXa(verified, server);
   const ending = {
@@ -84,6 +87,29 @@ function restoredServer(server: HandedOver): RestoredServer {
       return { kind: 'running', socket: server.socket, pid: server.pid };
     default:
       return assertNever(server);
+  }
+}
+
+/** Whatever happened to the server since the verification: it is handed over as it was verified, or not at all. */
+async function assertSameGtids(verified: VerifiedRestore, applier: Applier): Promise<void> {
+  const session = await applier.connect();
+  try {
+    const executed = GtidSet.parse(await readGtidExecuted(session));
+    const wanted = GtidSet.parse(verified.gtidExecuted);
+    if (executed.equals(wanted)) return;
+    const facts = {
+      missing: wanted.subtract(executed).toString(),
+      extra: executed.subtract(wanted).toString(),
+    };
+    throw new AppError({
+      code: 'NotAsVerified',
+      kind: 'conflict',
+      message: `The restored server changed after it was verified (missing: ${facts.missing || 'nothing'}; not planned: ${facts.extra || 'nothing'}), so it is not handed over.`,
+      hint: 'Restore again; nothing but pitrail may work on the server before it is handed over.',
+      facts,
+    });
+  } finally {
+    await session.close();
   }
 }
 

@@ -5,7 +5,7 @@ import { GtidSet } from '../domain/gtid-set.ts';
 import type { PlannedSegment, RestorePlan } from '../domain/restore-plan.ts';
 import { readGtidExecuted, readPreparedXa } from '../mysql/facts.ts';
 import { faultPoint } from '../process/fault.ts';
-import { type Applier, startApplier } from '../replay/applier.ts';
+import { type Applier, flushCommitted, startApplier } from '../replay/applier.ts';
 import { startArchiveSource } from '../replay/archive-source.ts';
 import { REPLAY_CHANNEL } from '../replay/channel.ts';
 import type { SourceSegment } from '../replay/dump-plan.ts';
@@ -84,7 +84,7 @@ async function replay(
     onNotice: () => undefined,
   });
   try {
-    const { progress } = await replayTo({
+    const { progress, applier: reached } = await replayTo({
       applier,
       source,
       login,
@@ -94,6 +94,7 @@ async function replay(
       onProgress: (now) => report(context, plan, now),
       signal: context.signal,
     });
+    await makeDurable(reached);
     return {
       transactions: plan.transactions,
       restarts: progress.restarts,
@@ -101,6 +102,16 @@ async function replay(
     };
   } finally {
     await source.close();
+  }
+}
+
+/** The mark that follows says that all is applied, also after a kill of the server. */
+async function makeDurable(applier: Applier): Promise<void> {
+  const session = await applier.connect();
+  try {
+    await flushCommitted(session);
+  } finally {
+    await session.close();
   }
 }
 

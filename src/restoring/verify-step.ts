@@ -1,7 +1,7 @@
 import type { PreparedXa } from '../domain/catalog-entry.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { faultPoint } from '../process/fault.ts';
-import { startApplier } from '../replay/applier.ts';
+import { flushCommitted, startApplier } from '../replay/applier.ts';
 import { REPLAY_CHANNEL } from '../replay/channel.ts';
 import { verifyApplied } from '../replay/verify.ts';
 import { applierOptions } from './applier-options.ts';
@@ -55,6 +55,7 @@ async function verify(context: RestoreContext, job: RestoreJob): Promise<Verifie
     const { gtidExecuted, preparedXa } = await verifyApplied(session, REPLAY_CHANNEL, expected);
     const fold = await foldEventStatuses(homes, base.events, stored.plan.segments, context.signal);
     const eventStatusesSet = await putEventStatusesBack(session, fold);
+    await flushCommitted(session);
     return { gtidExecuted, preparedXa, eventStatusesSet, verifySeconds: secondsSince(startedAt) };
   } finally {
     await session.close();
