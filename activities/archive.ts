@@ -138,7 +138,10 @@ export function archiveHostActivities(resources: ArchiveResources) {
       on(input, (context, beat) => sealPlanned(context, input.planned, beat)),
 
     /** Stores one sealed log in one store, and reads it back. */
-    uploadSegment: (input: UploadInput) => on(input, (context, beat) => uploadTo(context, input, beat)),
+    uploadSegment: (input: UploadInput) =>
+      on(input, (context, beat) =>
+        context.budget.run(input.log.lengthBytes, beat.signal, () => uploadTo(context, input, beat)),
+      ),
 
     /** Names one stored log in the catalogs: from then on it is archived. */
     commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input, sign)),

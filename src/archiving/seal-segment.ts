@@ -48,8 +48,7 @@ export async function sealSegment(options: SealSegmentOptions): Promise<SealedSe
   const done = await readFacts(files.facts);
   if (done !== undefined && done.repositoryId === options.repositoryId) return done;
   await assertRoom(files.sealed, options.log.lengthBytes);
-  const { report, result } = await sealFile(files.log, files.sealed, options);
-  await assertUnchanged(files.log, options.log, result);
+  const { report, result } = await sealUnchanged(files, options);
   const segment = describe(report, options);
   const sealed: SealedSegment = {
     segment,
@@ -61,11 +60,30 @@ export async function sealSegment(options: SealSegmentOptions): Promise<SealedSe
   return sealed;
 }
 
-async function sealFile(
-  from: string,
-  to: string,
-  options: SealSegmentOptions,
-): Promise<{ report: ScanReport; result: SealResult }> {
+/** A link shares its file with the server: one that changed under our hands is looked at anew, not called corrupt. */
+async function sealUnchanged(files: StagedFiles, options: SealSegmentOptions): Promise<SealedFile> {
+  const { log } = options;
+  try {
+    const sealed = await sealFile(files.log, files.sealed, options);
+    await assertLength(files.log, log);
+    return sealed;
+  } catch (error) {
+    await assertLength(files.log, log);
+    throw error;
+  }
+}
+
+async function assertLength(path: string, log: LogRef): Promise<void> {
+  const { size } = await stat(path);
+  if (size !== log.lengthBytes) throw logChanged(log, `${size} bytes now, ${log.lengthBytes} listed`);
+}
+
+interface SealedFile {
+  readonly report: ScanReport;
+  readonly result: SealResult;
+}
+
+async function sealFile(from: string, to: string, options: SealSegmentOptions): Promise<SealedFile> {
   const { log, key, level, signal, repositoryId } = options;
   const scanner = new BinlogScanner({ file: log.binlog });
   let doneBytes = 0;
@@ -108,14 +126,6 @@ function binlogCorrupt(log: LogRef, problem: BinlogProblem): AppError {
     hint: 'Compare the file with another copy. Put a whole one in its place and retry, or accept the gap and take a base backup.',
     facts: { ...problem },
   });
-}
-
-/** A link shares its file with the server: a log that grew meanwhile was not closed. */
-async function assertUnchanged(path: string, log: LogRef, result: SealResult): Promise<void> {
-  const { size } = await stat(path);
-  if (size !== log.lengthBytes || result.plaintextBytes !== log.lengthBytes) {
-    throw logChanged(log, `${size} bytes now, ${result.plaintextBytes} read, ${log.lengthBytes} listed`);
-  }
 }
 
 function describe(report: ScanReport, options: SealSegmentOptions): SegmentFacts {

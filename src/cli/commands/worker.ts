@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ALL_ROLES, formatRole, parseRoles } from '../../worker/roles.ts';
+import { tuneProcess } from '../../worker/tuned-process.ts';
 import { defineCommand } from '../command.ts';
 import { temporalTarget } from '../temporal-client.ts';
 
@@ -24,6 +25,7 @@ export const command = defineCommand({
   ],
   schema: z.strictObject({ roles: z.string().optional(), region: z.string().optional() }),
   async run({ config, output, logger, signal }, { options }) {
+    tuneProcess();
     const settled = await config();
     const roles = options.roles === undefined ? ALL_ROLES : parseRoles(options.roles);
     const region = options.region ?? settled.region;

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, rename, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { stageLogs } from '../../src/archiving/stage.ts';
+import { AppError } from '../../src/domain/errors.ts';
+import { startTestMysql, type TestMysql } from '../support/mysql.ts';
+import { openSource } from './archive-source.ts';
+
+const cleanups: (() => Promise<void>)[] = [];
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+async function server(...options: readonly string[]): Promise<TestMysql> {
+  const mysql = await startTestMysql({ options });
+  cleanups.push(() => mysql.stop());
+  return mysql;
+}
+
+/** Opens a source that is closed after the tests. */
+async function opened(mysql: TestMysql, binlogDir = mysql.binlogDir) {
+  const source = await openSource(mysql, binlogDir);
+  cleanups.push(() => source.close());
+  return { look: source.look, source: source.context.source };
+}
+
+function refusal(code: string) {
+  return (error: unknown) => error instanceof AppError && error.code === code && error.kind === 'refused';
+}
+
+test('a server without GTIDs is refused', async () => {
+  const { look } = await opened(await server('--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'));
+  await assert.rejects(look, refusal('GtidModeOff'));
+});
+
+test('a server without binlogs is refused', async () => {
+  const { look } = await opened(await server('--skip-log-bin'));
+  await assert.rejects(look, refusal('BinlogOff'));
+});
+
+test('a folder that is not the one of the binlogs is refused, and so is one with other files in it', async () => {
+  const mysql = await server();
+  await mysql.run('FLUSH BINARY LOGS');
+  const elsewhere = join(mysql.dir, 'elsewhere');
+  await mkdir(elsewhere);
+  await assert.rejects((await opened(mysql, elsewhere)).look, refusal('WrongBinlogDir'));
+  await writeFile(join(elsewhere, 'binlog.000001'), 'something else');
+  await assert.rejects((await opened(mysql, elsewhere)).look, refusal('WrongBinlogDir'));
+});
+
+test('what is staged is archived even where the server has purged it, before what it still lists', async () => {
+  const mysql = await server();
+  const { look, source } = await opened(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+  const first = await look();
+  assert.equal(await stageLogs(source.stagingDir, source.binlogDir, first.stage), 2);
+  await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'", 'CREATE DATABASE c', 'FLUSH BINARY LOGS');
+  const second = await look();
+  const names = second.archive.map(({ log }) => log.binlog);
+  assert.deepEqual(names, ['binlog.000001', 'binlog.000002', 'binlog.000003']);
+  assert.deepEqual(second.problems, []);
+});
+
+test('a log that the server purges between listing and staging ends the staging there', async () => {
+  const mysql = await server();
+  const { look, source } = await opened(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+  const { stage } = await look();
+  await mysql.run("PURGE BINARY LOGS TO 'binlog.000002'");
+  assert.equal(await stageLogs(source.stagingDir, source.binlogDir, stage), 0);
+});
+
+test('a staged file that was altered is named, and nothing is archived around it', async () => {
+  const mysql = await server();
+  const { look, source } = await opened(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS');
+  const { stage } = await look();
+  await stageLogs(source.stagingDir, source.binlogDir, stage);
+  const staged = join(source.stagingDir, mysql.serverUuid);
+  const [name] = await readdir(staged);
+  const path = join(staged, String(name));
+  await rename(path, `${path}.kept`);
+  await writeFile(path, 'x');
+  await truncate(path, 10);
+  await assert.rejects(
+    look,
+    (error: unknown) => error instanceof AppError && error.code === 'StagedLogAltered',
+  );
+});

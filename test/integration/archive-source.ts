@@ -1,0 +1,58 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { discover } from '../../src/archiving/discover.ts';
+import type { Discovery } from '../../src/archiving/discovery.ts';
+import { initRepositories } from '../../src/archiving/init-repositories.ts';
+import { firstSignature, wallClock } from '../../src/archiving/repositories.ts';
+import { ArchiveResources, type ArchiveSourceContext } from '../../src/archiving/resources.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { generateKeyFile } from '../../src/envelope/keys.ts';
+import { testFolder } from '../support/folder.ts';
+import type { TestMysql } from '../support/mysql.ts';
+import { createRoleUser } from '../support/mysql-users.ts';
+
+/** A source as a worker opens it, its repository made, without Temporal. */
+export interface OpenSource {
+  readonly context: ArchiveSourceContext;
+  readonly storeDir: string;
+  look(): Promise<Discovery>;
+  close(): Promise<void>;
+}
+
+let users = 0;
+
+/** Opens a test server as a source in a folder of its own. */
+export async function openSource(mysql: TestMysql, binlogDir = mysql.binlogDir): Promise<OpenSource> {
+  const folder = await testFolder('pt-source');
+  users += 1;
+  const { user, password } = await createRoleUser(mysql, `source${users}`, 'archiver');
+  await writeFile(join(folder.path, 'password'), password, { mode: 0o600 });
+  await generateKeyFile(join(folder.path, 'key'));
+  const file = join(folder.path, 'pitrail.yaml');
+  const source = { id: 's', socket: mysql.socket, user, password: { file: 'password' }, binlogDir };
+  const cluster = {
+    sources: [source],
+    stores: [{ id: 'main', directory: 'store' }],
+    encryption: { keyFile: 'key' },
+    archive: { stagingDir: 'staging' },
+  };
+  await writeFile(file, stringify({ clusters: { c: cluster } }));
+  const resources = new ArchiveResources(await loadConfig(file));
+  const context = await resources.source('c', 's');
+  await initRepositories('c', context.repositories, firstSignature('test', wallClock()));
+  return {
+    context,
+    storeDir: join(folder.path, 'store'),
+    look: () =>
+      context.withSession((session) =>
+        discover({ ...context, ...NOTHING_KNOWN, session, nowMs: Date.now() }),
+      ),
+    async close() {
+      await resources.close();
+      await folder.remove();
+    },
+  };
+}
+
+const NOTHING_KNOWN = { heads: new Map(), setAside: [], givenUp: [] };

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ByteBudget } from '../../src/archiving/byte-budget.ts';
+import { commitSegment } from '../../src/archiving/commit.ts';
+import type { PlannedLog } from '../../src/archiving/discovery.ts';
+import { requireFacts, type SealedSegment } from '../../src/archiving/facts-file.ts';
+import { releaseLog } from '../../src/archiving/release.ts';
+import { sharedRepositoryId, signAs, wallClock } from '../../src/archiving/repositories.ts';
+import { sealSegment } from '../../src/archiving/seal-segment.ts';
+import { stageLogs } from '../../src/archiving/stage.ts';
+import { type LogRef, stagedFiles } from '../../src/archiving/staging.ts';
+import { removeLeftovers } from '../../src/archiving/tidy.ts';
+import { uploadSegment } from '../../src/archiving/upload.ts';
+import { openCatalog } from '../../src/catalog/catalog.ts';
+import { AppError } from '../../src/domain/errors.ts';
+import type { StoredObject } from '../../src/domain/segment.ts';
+import { startTestMysql, type TestMysql } from '../support/mysql.ts';
+import { type OpenSource, openSource } from './archive-source.ts';
+
+let mysql: TestMysql;
+let source: OpenSource;
+const never = new AbortController().signal;
+const sign = signAs('test', wallClock);
+
+before(async () => {
+  mysql = await startTestMysql();
+  await mysql.run('CREATE DATABASE d', 'CREATE TABLE d.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)');
+  source = await openSource(mysql);
+});
+after(async () => {
+  await source.close();
+  await mysql.stop();
+});
+
+async function stagedLog(): Promise<PlannedLog> {
+  await mysql.run("INSERT INTO d.t (v) VALUES (REPEAT('x', 100000))", 'FLUSH BINARY LOGS');
+  const { stage, archive } = await source.look();
+  const { stagingDir, binlogDir } = source.context.source;
+  assert.equal(await stageLogs(stagingDir, binlogDir, stage), stage.length);
+  const [planned] = archive;
+  assert.ok(planned);
+  return planned;
+}
+
+async function sealed(log: LogRef): Promise<SealedSegment> {
+  const { repositories, source: config } = source.context;
+  return sealSegment({
+    stagingDir: config.stagingDir,
+    log,
+    nextPreviousGtids: null,
+    repositoryId: await sharedRepositoryId(repositories),
+    key: repositories.key,
+    level: 3,
+    signal: never,
+    onProgress: () => undefined,
+  });
+}
+
+async function uploaded(log: LogRef): Promise<StoredObject> {
+  const { repositories, source: config } = source.context;
+  const [repository] = repositories.all;
+  assert.ok(repository);
+  return uploadSegment({
+    stagingDir: config.stagingDir,
+    log,
+    store: repository.store,
+    repositoryId: await sharedRepositoryId(repositories),
+    key: repositories.key,
+    signal: never,
+    onProgress: () => undefined,
+  });
+}
+
+function filesOf(log: LogRef) {
+  return stagedFiles(source.context.source.stagingDir, log);
+}
+
+function fails(code: string) {
+  return (error: unknown) => error instanceof AppError && error.code === code;
+}
+
+async function archiveWhole(log: LogRef): Promise<void> {
+  const { segment } = await sealed(log);
+  const object = await uploaded(log);
+  const [repository] = source.context.repositories.all;
+  assert.ok(repository);
+  await commitSegment(repository.catalog, segment, object, sign);
+  await releaseLog(source.context.source.stagingDir, log);
+}
+
+test('a log whose sealed file was lost after its upload is sealed anew, and the stored object adopted', async () => {
+  const { log } = await stagedLog();
+  const first = await sealed(log);
+  assert.deepEqual(await uploaded(log), first.object);
+  await rm(filesOf(log).facts);
+  await rm(filesOf(log).sealed);
+  const second = await sealed(log);
+  assert.notEqual(second.object.sha256, first.object.sha256, 'other ciphertext');
+  assert.equal(second.object.key, first.object.key, 'same plaintext');
+  assert.deepEqual(await uploaded(log), first.object, 'what lies in the store is what the catalog will say');
+  await archiveWhole(log);
+});
+
+test('a log that is sealed already is not sealed again', async () => {
+  const { log } = await stagedLog();
+  const first = await sealed(log);
+  assert.deepEqual(await sealed(log), first);
+  await archiveWhole(log);
+});
+
+test('other content under the key is a conflict, and nothing is overwritten', async () => {
+  const { log } = await stagedLog();
+  const { object } = await sealed(log);
+  const path = join(source.storeDir, object.key);
+  await uploaded(log);
+  const original = await readFile(path);
+  const changed = Buffer.from(original);
+  changed[200] = (changed[200] ?? 0) ^ 1;
+  await writeFile(path, changed);
+  await assert.rejects(uploaded(log), fails('ObjectConflict'));
+  assert.deepEqual(await readFile(path), changed);
+  await writeFile(path, original);
+  await archiveWhole(log);
+});
+
+test('a sealed file that the disk altered is not stored, and is made again', async () => {
+  const { log } = await stagedLog();
+  const { object } = await sealed(log);
+  const bytes = await readFile(filesOf(log).sealed);
+  bytes[10] = (bytes[10] ?? 0) ^ 1;
+  await writeFile(filesOf(log).sealed, bytes);
+  await assert.rejects(uploaded(log), fails('SpoolAltered'));
+  const { store } = source.context.repositories.all[0] ?? assert.fail();
+  assert.equal(await store.head(object.key), undefined);
+  await archiveWhole(log);
+});
+
+test('a log that changes while it is sealed is refused, and leaves no facts', async () => {
+  const { log } = await stagedLog();
+  const kept = await readFile(filesOf(log).log);
+  await truncate(filesOf(log).log, log.lengthBytes - 40);
+  await assert.rejects(sealed(log), fails('BinlogChanged'));
+  await assert.rejects(requireFacts(filesOf(log).facts), fails('SpoolLost'));
+  // The link shares the server's file: put back what was cut.
+  await writeFile(filesOf(log).log, kept);
+  await archiveWhole(log);
+});
+
+test('a commit that two processes make at once stands once, on one timeline', async () => {
+  const { log } = await stagedLog();
+  const { segment } = await sealed(log);
+  const object = await uploaded(log);
+  const { store, catalog } = source.context.repositories.all[0] ?? assert.fail();
+  const before = (await catalog.read()).allSegments().length;
+  const others = Array.from({ length: 4 }, () => openCatalog(store));
+  const timelines = await Promise.all(
+    [catalog, ...others].map((each) => commitSegment(each, segment, object, sign)),
+  );
+  assert.equal(new Set(timelines).size, 1);
+  assert.equal((await catalog.read()).allSegments().length, before + 1);
+  await releaseLog(source.context.source.stagingDir, log);
+});
+
+test('what crashes left in the staging folder is removed, and what is alive is left', async () => {
+  const { log } = await stagedLog();
+  const folder = join(source.context.source.stagingDir, log.serverUuid);
+  const dead = `${filesOf(log).sealed}.999999999-0123abcd-4567cdef.partial`;
+  const alive = `${filesOf(log).sealed}.1-0123abcd-4567cdef.partial`;
+  const orphan = join(folder, 'binlog.000099.0123456789ab.sealed');
+  for (const path of [dead, alive, orphan]) await writeFile(path, 'x');
+  await removeLeftovers(source.context.source.stagingDir, log.serverUuid);
+  const names = await readdir(folder);
+  assert.deepEqual(
+    [dead, alive, orphan].map((path) => names.includes(path.slice(folder.length + 1))),
+    [false, true, false],
+  );
+  await rm(alive);
+  await archiveWhole(log);
+  assert.deepEqual(await readdir(folder), []);
+});
+
+test('small work runs side by side and large work alone, in the order of asking', async () => {
+  const budget = new ByteBudget(10);
+  const running = new Set<string>();
+  const seen: string[] = [];
+  const work = (name: string, bytes: number) =>
+    budget.run(bytes, never, async () => {
+      running.add(name);
+      seen.push([...running].join('+'));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      running.delete(name);
+    });
+  await Promise.all([work('a', 4), work('b', 4), work('large', 1000), work('c', 1)]);
+  assert.deepEqual(seen, ['a', 'a+b', 'large', 'c']);
+  const stop = new AbortController();
+  const holding = budget.run(10, never, () => new Promise((resolve) => setTimeout(resolve, 50)));
+  const waiting = budget.run(5, stop.signal, async () => undefined);
+  stop.abort(new Error('no more'));
+  await assert.rejects(waiting, /no more/);
+  await holding;
+  await budget.run(10, never, async () => undefined);
+});

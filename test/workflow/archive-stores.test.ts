@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { openCatalog } from '../../src/catalog/catalog.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import { startS3, type TestS3 } from '../support/s3.ts';
+import { createShop, startWorkload } from '../support/workload.ts';
+import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+
+/** What a worker with all roles may need, whatever the binlog's size. */
+const MAX_RSS_MIB = 300;
+
+let world: ArchiveWorld;
+let s3: TestS3;
+let worker: { readonly pid: number };
+
+before(async () => {
+  s3 = await startS3('archive');
+  const store = {
+    id: 's3',
+    s3: {
+      bucket: s3.bucket,
+      region: s3.region,
+      endpoint: s3.endpoint,
+      pathStyle: true,
+      prefix: 'prod',
+      accessKeyId: { env: 'TEST_S3_ACCESS' },
+      secretAccessKey: { env: 'TEST_S3_SECRET' },
+    },
+  };
+  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
+  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
+  world = await startArchiveWorld({ stores: [store], rotateSeconds: 2 });
+  worker = await world.startWorker();
+  const applied = await world.pitrail('apply');
+  assert.equal(applied.code, 0, applied.stderr);
+});
+after(async () => {
+  await world.stop();
+  await s3.stop();
+});
+
+async function archivedInS3(): Promise<string[]> {
+  const store = await openStore({
+    kind: 's3',
+    id: 's3',
+    bucket: s3.bucket,
+    region: s3.region,
+    endpoint: s3.endpoint,
+    prefix: 'prod',
+    pathStyle: true,
+    credentials: { accessKeyId: { env: 'TEST_S3_ACCESS' }, secretAccessKey: { env: 'TEST_S3_SECRET' } },
+  });
+  try {
+    return (await openCatalog(store).read()).allSegments().map(({ segment }) => segment.binlog);
+  } finally {
+    await store.close();
+  }
+}
+
+async function rssMib(what: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const status = await readFile(`/proc/${worker.pid}/status`, 'utf8');
+  return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024;
+}
+
+test('under traffic the open log is closed in time and every log lies in both stores, the same bytes', async () => {
+  await createShop(world.mysql);
+  const workload = await startWorkload(world.mysql, { connections: 3 });
+  await until('several logs are archived', async () => (await world.archived()).length >= 4);
+  await workload.stop();
+  assert.equal((await world.pitrail('archive', '--once')).code, 0);
+  const closed = await world.closed();
+  assert.deepEqual(await world.archived(), closed);
+  assert.deepEqual(await archivedInS3(), closed);
+});
+
+test('while a store is down nothing counts as archived, and the backlog drains when it is back', async () => {
+  await s3.kill();
+  await world.mysql.run("INSERT INTO d.t (v) VALUES ('x')", 'FLUSH BINARY LOGS');
+  await until('the failure shows', async () => (await world.status()).lastFailure !== null, 200_000);
+  const { lastFailure, phase } = await world.status();
+  assert.equal(phase, 'failing');
+  assert.equal(lastFailure?.kind, 'unavailable');
+  await s3.start();
+  const once = await world.pitrail('archive', '--once', '--json');
+  assert.equal(once.code, 0, once.stdout + once.stderr);
+  assert.deepEqual(await world.archived(), await world.closed());
+  assert.deepEqual(await archivedInS3(), await world.closed());
+});
+
+test(`a log of 300 MB is archived within ${MAX_RSS_MIB} MiB of memory`, async (t) => {
+  const before = await rssMib('VmRSS');
+  for (let i = 0; i < 75; i += 1) {
+    await world.mysql.run('INSERT INTO d.t (v) VALUES (REPEAT(SHA2(RAND(), 256), 65536))');
+  }
+  const once = await world.pitrail('archive', '--rotate');
+  assert.equal(once.code, 0);
+  await until('it is archived', async () => (await world.pitrail('archive', '--once')).code === 0);
+  const [now, peak] = [await rssMib('VmRSS'), await rssMib('VmHWM')];
+  t.diagnostic(
+    `RSS before ${before.toFixed(0)} MiB, after ${now.toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB`,
+  );
+  assert.ok(peak <= MAX_RSS_MIB, `${peak} MiB`);
+});
