@@ -124,6 +124,15 @@ function refOf(serverUuid: ServerUuid, source: SourceLog): LogRef | null {
   };
 }
 
+/** Closed logs that the server lists and that are not staged yet, archived or not. Pure. */
+export function closedRefs({ serverUuid, listed, staged }: RoundView): readonly LogRef[] {
+  const stagedStems = new Set(staged.map((log) => stemOf(serverUuid, log)));
+  return listed.slice(0, -1).flatMap((log) => {
+    const ref = stagedStems.has(stemOf(serverUuid, log)) ? null : refOf(serverUuid, log);
+    return ref === null ? [] : [ref];
+  });
+}
+
 function stemOf(serverUuid: ServerUuid, source: SourceLog): string {
   const ref = refOf(serverUuid, source);
   return ref === null ? source.name : stagedStem(ref);

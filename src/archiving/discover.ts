@@ -7,6 +7,7 @@ import { archivedThroughOf, decideRound, type RoundView } from './decide-round.t
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
 import type { Repositories } from './repositories.ts';
 import { type PeekCache, readSourceLogs, type SourceLog } from './source-logs.ts';
+import { stageUnread } from './stage-unread.ts';
 import { readStagedLogs } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
 import { removeLeftovers } from './tidy.ts';
@@ -33,13 +34,14 @@ export interface SourceView extends RoundView {
 
 /**
  * Looks at the server, the staging folder and every catalog, and decides what is to be done with
- * each closed log. Changes nothing but what crashes left in the staging folder.
+ * each closed log. Changes nothing but what crashes left in the staging folder; where a catalog
+ * cannot be read, it stages what is closed before it says so.
  *
  * @throws refused `GtidModeOff`, `BinlogOff`, `WrongBinlogDir`, `RepositoryMissing`; corrupt
  *   `CatalogBroken`; unavailable
  */
 export async function discover(options: DiscoverOptions): Promise<Discovery> {
-  const view = await viewSource(options);
+  const view = await viewOrStage(options);
   await ensureStagingDir(options.source.stagingDir, view.serverUuid);
   await removeLeftovers(options.source.stagingDir, view.serverUuid);
   const [primary] = view.stores;
@@ -54,21 +56,49 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
 
 /** Reads everything that decides a round, and changes nothing. @throws as `discover` */
 export async function viewSource(options: DiscoverOptions): Promise<SourceView> {
-  const { source, session, cache, repositories, heads, setAside, givenUp } = options;
-  const facts = await readServerFacts(session);
-  const { serverUuid, gtidMode } = facts;
-  assertArchivable(facts, session.where);
-  const stores = await Promise.all(
+  const facts = await archivableFacts(options.session);
+  const stores = await readStores(options);
+  return { ...(await viewLogs(options, facts)), stores };
+}
+
+async function viewOrStage(options: DiscoverOptions): Promise<SourceView> {
+  const facts = await archivableFacts(options.session);
+  let stores: SourceView['stores'];
+  try {
+    stores = await readStores(options);
+  } catch (error) {
+    const known = options.repositories.all.flatMap(({ store, catalog }) =>
+      catalog.known === null ? [] : [{ id: store.id, state: catalog.known }],
+    );
+    await stageUnread({ ...(await viewLogs(options, facts)), stores: known }, options.source);
+    throw error;
+  }
+  return { ...(await viewLogs(options, facts)), stores };
+}
+
+function readStores({ repositories, heads }: DiscoverOptions): Promise<SourceView['stores']> {
+  return Promise.all(
     repositories.all.map(async ({ store, catalog }) => {
       const seen = heads.get(store.id);
       return { id: store.id, state: await catalog.read(seen === undefined ? {} : { expectAtLeast: seen }) };
     }),
   );
+}
+
+async function viewLogs(options: DiscoverOptions, facts: ServerFacts): Promise<Omit<SourceView, 'stores'>> {
+  const { source, session, cache, setAside, givenUp } = options;
+  const { serverUuid, gtidMode } = facts;
   // Staged logs are read before the listing: one that is staged in between would else be taken for purged.
   const staged = (await readStagedLogs(source.stagingDir, serverUuid, cache)).map((it) => it.source);
   const listing = await readBinaryLogs(session);
   const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  return { serverUuid, gtidMode, listed, staged, setAside, givenUp, stores, facts };
+  return { serverUuid, gtidMode, listed, staged, setAside, givenUp, facts };
+}
+
+async function archivableFacts(session: MysqlSession): Promise<ServerFacts> {
+  const facts = await readServerFacts(session);
+  assertArchivable(facts, session.where);
+  return facts;
 }
 
 async function relist(session: MysqlSession): Promise<ReadonlyMap<string, number>> {

@@ -64,6 +64,11 @@ export class Catalog {
     this.#options = options;
   }
 
+  /** The state that was read last; null before the first read. Others may have appended since. */
+  get known(): CatalogState | null {
+    return this.#held;
+  }
+
   /** Packs met so far that do not fit the chain; reading does without them, an operator removes them. */
   get damagedPacks(): readonly number[] {
     return this.#damagedPacks;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rename, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { stageLogs } from '../../src/archiving/stage.ts';
@@ -86,5 +86,24 @@ test('a staged file that was altered is named, and nothing is archived around it
   await assert.rejects(
     look,
     (error: unknown) => error instanceof AppError && error.code === 'StagedLogAltered',
+  );
+});
+
+test('while a store is down, what is closed is staged, so that a purge then loses nothing', async () => {
+  const mysql = await server();
+  const { look, storeDir } = await openSource(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+  await rename(storeDir, `${storeDir}.away`);
+  await writeFile(storeDir, '');
+  const down = (error: unknown) => error instanceof AppError && error.kind === 'unavailable';
+  await assert.rejects(look, down);
+  await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'");
+  await unlink(storeDir);
+  await rename(`${storeDir}.away`, storeDir);
+  const { archive, problems } = await look();
+  assert.deepEqual(problems, []);
+  assert.deepEqual(
+    archive.map(({ log }) => log.binlog),
+    ['binlog.000001', 'binlog.000002'],
   );
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decideRound, type RoundView } from '../../../src/archiving/decide-round.ts';
+import { closedRefs, decideRound, type RoundView } from '../../../src/archiving/decide-round.ts';
 import type { SourceLog } from '../../../src/archiving/source-logs.ts';
 import { CatalogState } from '../../../src/catalog/fold.ts';
 import { parseRepositoryId, parseServerUuid, parseSha256 } from '../../../src/domain/identity.ts';
@@ -53,4 +53,14 @@ test('what a round decides stays small, however many logs there are', () => {
   }));
   const staged = decideRound(view({ staged: logs(4_000, {}), givenUp: givenUp.slice(0, 4_000) }));
   assert.ok(staged.release.length > 0 && JSON.stringify(staged).length < MAX_BYTES);
+});
+
+test('where no catalog is known, every closed log that is not staged is to be staged', () => {
+  const [one, two, open] = logs(3, {});
+  const listed = [one, two, open].filter((log) => log !== undefined);
+  const refs = closedRefs(view({ listed, staged: listed.slice(0, 1), stores: [] }));
+  assert.deepEqual(
+    refs.map(({ binlog }) => binlog),
+    ['binlog.000002'],
+  );
 });
