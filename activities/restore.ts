@@ -29,10 +29,14 @@ export interface AbandonInput {
 }
 
 /** Activities of the restore queue of a region: whichever worker takes it restores. */
-export function restoreActivities() {
+export function restoreActivities(config: PitrailConfig) {
   return {
-    /** Says which machine took the restore. */
-    claimRestoreHost: (): Promise<RestoreHost> => withHeartbeat(async () => ({ hostname: hostname() })),
+    /** Takes the restore for this machine, where it knows the cluster and has a server program. */
+    claimRestoreHost: ({ cluster }: Pick<RestoreJob, 'cluster'>): Promise<RestoreHost> =>
+      withHeartbeat(async (beat) => {
+        await restoreContext(pickCluster(config, cluster), beat.signal, () => undefined);
+        return { hostname: hostname() };
+      }),
   };
 }
 

@@ -276,7 +276,7 @@ export const RESTORE_TO_POINT: Contract<RestoreToPointInput> = {
   schema: z.strictObject({
     cluster: clusterName,
     target: z.string().min(1, 'is empty').max(400, 'is longer than 400 characters'),
-    targetDir: z.string().startsWith('/', 'is not an absolute path'),
+    targetDir: z.string().regex(/^\/[^\0]*[^\0/.]/, 'is not the absolute path of a folder'),
     store: z.string().min(1, 'is empty').nullable().default(null),
     timeline: z.number().int().positive().nullable().default(null),
     skipGtids: z.string().default(''),

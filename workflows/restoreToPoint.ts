@@ -36,7 +36,7 @@ export async function restoreToPoint(input: RestoreToPointInput): Promise<Restor
   const job = jobOf(request);
   const region = request.restoreRegion ?? regionOf(workflowInfo().taskQueue);
 
-  const { hostname } = await claimant(region).claimRestoreHost();
+  const { hostname } = await claimant(region).claimRestoreHost(job);
   report.host = hostname;
   const steps = stepsOn(region, hostname);
   try {

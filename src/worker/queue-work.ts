@@ -65,7 +65,7 @@ async function queuesOfRole(
       ];
     case 'restore':
       return [
-        activitiesOn(restoreQueue(region), restoreActivities()),
+        activitiesOn(restoreQueue(region), restoreActivities(resources.config)),
         activitiesOn(restoreHostQueue(region, hostname()), restoreHostActivities(resources.config)),
       ];
     default:
