@@ -22,7 +22,8 @@ export interface GivenUp {
 export function abandonStep(context: RestoreContext, job: RestoreJob, why: GivenUp): Promise<void> {
   return withRestoreLock(job.targetDir, async () => {
     const folder = foldersOf(job);
-    if (await belongsToAnother(job)) return;
+    // Without a claim the target is nobody's, or the user's: also one that is being handed over.
+    if ((await readClaim(folder.workDir)) !== job.requestId) return;
     const stored = await readPlan(job);
     if (stored !== undefined && (await readMark(folder, 'handed-over')) !== undefined) return;
     if (stored !== undefined) {
@@ -33,10 +34,4 @@ export function abandonStep(context: RestoreContext, job: RestoreJob, why: Given
     }
     await abandonDataFolder(folder);
   });
-}
-
-/** Whoever has the target has to give it up. */
-async function belongsToAnother(job: RestoreJob): Promise<boolean> {
-  const owner = await readClaim(foldersOf(job).workDir);
-  return owner !== null && owner !== job.requestId;
 }

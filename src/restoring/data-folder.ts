@@ -50,20 +50,36 @@ export async function claimDataFolder(request: ClaimRequest): Promise<ClaimedFol
   return folder;
 }
 
-/** Removes the work folder; the data folder stays and is the user's from now on. May be run again. */
+/**
+ * Removes the work folder; the data folder stays and is the user's from now on. May be run again. The
+ * claim goes first: whatever a crash leaves then, nobody takes the data for an unfinished restore's.
+ */
 export async function releaseDataFolder({ workDir }: ClaimedFolder): Promise<void> {
+  await removeIfThere(claimFile(workDir));
   await rm(workDir, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /**
+ * Removes all of the work folder but the claim. A plan is written into an empty one: the steps of an
+ * earlier restore that are marked there as complete would not be done in this one.
+ */
+export async function emptyWorkFolder({ workDir }: ClaimedFolder): Promise<void> {
+  for (const name of await readdir(workDir)) {
+    const path = join(workDir, name);
+    if (path !== claimFile(workDir)) await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
  * Removes everything of a restore that is given up, the data folder last but one, the claim last: after
- * a crash in between the same restore may be given up again.
+ * a crash in between the same restore may be given up again, or begun anew.
  * @throws refused `TargetInUse` where the folder belongs to another restore
  */
 export async function abandonDataFolder(folder: ClaimedFolder): Promise<void> {
   const owner = await readClaim(folder.workDir);
   if (owner === null) return;
   if (owner !== folder.restoreId) throw targetInUse(folder, owner);
+  await emptyWorkFolder(folder);
   await rm(folder.targetDir, { recursive: true, force: true, maxRetries: 3 });
   await releaseDataFolder(folder);
 }

@@ -1,5 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AppError, assertNever } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { formatInstant } from '../domain/time.ts';
@@ -41,7 +41,8 @@ export function handOverStep(context: RestoreContext, job: RestoreJob): Promise<
     const folder = foldersOf(job);
     if ((await readPlan(job)) === undefined && (await wasHandedOver(context.cluster, job))) {
       // Killed between the last line below and its answer: only a stopped server leaves no work folder.
-      return { server: { kind: 'stopped' }, handOverSeconds: 0 };
+      const stopped: HandedOverRestore = { server: { kind: 'stopped' }, handOverSeconds: 0 };
+      return (await readMark<HandedOverRestore>(folder, 'handed-over')) ?? stopped;
     }
     const handed =
       (await readMark<HandedOverRestore>(folder, 'handed-over')) ??
@@ -127,15 +128,16 @@ function assertSameXa(verified: VerifiedRestore, server: HandedOver): void {
 }
 
 /**
- * A running server still uses its own folder in the work folder (socket, log, temporary files); all else
- * goes. The claim goes last: a crash in between leaves a folder that the same request cleans up.
+ * A running server still uses its own folder in the work folder (socket, log, temporary files), and the
+ * mark tells a later call where it runs; all else goes. The claim goes first: from then on nobody may
+ * remove the data. The plan goes last: a crash in between leaves a folder that the same request cleans up.
  */
 async function tidyUp(folder: ClaimedFolder, server: RestoredServer): Promise<void> {
   if (server.kind === 'stopped') return releaseDataFolder(folder);
-  const keep = applierDir(folder);
-  for (const name of await readdir(folder.workDir)) {
-    const path = join(folder.workDir, name);
-    if (path !== keep && name !== 'claim.json') await rm(path, { recursive: true, force: true });
-  }
   await rm(join(folder.workDir, 'claim.json'), { force: true });
+  const keep = [basename(applierDir(folder)), 'handed-over.json', 'plan.json'];
+  for (const name of await readdir(folder.workDir)) {
+    if (!keep.includes(name)) await rm(join(folder.workDir, name), { recursive: true, force: true });
+  }
+  await rm(join(folder.workDir, 'plan.json'), { force: true });
 }

@@ -5,11 +5,11 @@ import { formatInstant } from '../domain/time.ts';
 import { compareVersions } from '../process/tool-version.ts';
 import { type Archive, openArchive } from './archive.ts';
 import type { RestoreContext } from './context.ts';
-import { claimDataFolder, neededBytes } from './data-folder.ts';
+import { claimDataFolder, emptyWorkFolder, neededBytes, readClaim } from './data-folder.ts';
 import type { RestoreJob } from './job.ts';
 import { makeRestorePlan, requirePass } from './make-plan.ts';
 import { withRestoreLock } from './restore-lock.ts';
-import { readPlan, type StoredPlan, writePlan } from './work-folder.ts';
+import { foldersOf, readPlan, type StoredPlan, writePlan } from './work-folder.ts';
 
 /** What a plan comes to, without its lists. */
 export interface PlannedRestore {
@@ -40,7 +40,9 @@ export function planStep(context: RestoreContext, job: RestoreJob): Promise<Plan
 }
 
 async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRestore> {
-  const known = await readPlan(job);
+  // Without a claim, what lies there is of a restore that was handed over.
+  const claimed = (await readClaim(foldersOf(job).workDir)) !== null;
+  const known = claimed ? await readPlan(job) : undefined;
   if (known !== undefined) return summaryOf(known, []);
   const archive = await openArchive(context.cluster, job.store);
   try {
@@ -48,7 +50,8 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
     const { backup } = stored;
     const logBytes = stored.plan.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
     const needed = neededBytes(backup.tarBytes, logBytes);
-    await claimDataFolder({ targetDir: job.targetDir, restoreId: job.requestId, neededBytes: needed });
+    const { targetDir, requestId: restoreId } = job;
+    await emptyWorkFolder(await claimDataFolder({ targetDir, restoreId, neededBytes: needed }));
     await writePlan(stored);
     return summaryOf(stored, archive.passedOver);
   } finally {

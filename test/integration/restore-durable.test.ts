@@ -1,8 +1,11 @@
 /** Promise: what a step of a restore has said is done is still done after its server is killed. */
 import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AppError } from '../../src/domain/errors.ts';
 import { startApplier } from '../../src/replay/applier.ts';
+import { abandonStep } from '../../src/restoring/abandon-step.ts';
 import { applierOptions } from '../../src/restoring/applier-options.ts';
 import type { RestoreContext } from '../../src/restoring/context.ts';
 import { fetchStep } from '../../src/restoring/fetch-step.ts';
@@ -86,4 +89,37 @@ test('a server that changed after its verification is not handed over', async ()
     (error) => error instanceof AppError && error.code === 'NotAsVerified' && error.kind === 'conflict',
   );
   await (await applierOf(job)).server.kill();
+});
+
+test('what an earlier restore left beside the target is not taken for steps of this one', async () => {
+  const job = rig.job('latest');
+  const { workDir } = foldersOf(job);
+  await mkdir(workDir);
+  for (const mark of ['plan', 'base-state', 'replayed', 'verified', 'handed-over', 'fetched']) {
+    await writeFile(
+      join(workDir, `${mark}.json`),
+      JSON.stringify({ job: { requestId: 'other' }, events: [] }),
+    );
+  }
+  await rig.restore('latest', { targetDir: job.targetDir });
+  const restored = await startRestored(job.targetDir);
+  try {
+    assert.equal(await restored.gtidExecuted(), await rig.source.gtidExecuted());
+  } finally {
+    await restored.stop();
+  }
+});
+
+test('a hand-over that is asked for again tells of the running server, and nobody removes its data', async () => {
+  const job: RestoreJob = { ...rig.job('latest'), afterwards: 'keep-running' };
+  for (const step of [planStep, fetchStep, replayStep, verifyStep]) await step(context, job);
+  const { server } = await handOverStep(context, job);
+  if (server.kind !== 'running') throw new Error('it was asked to run on');
+  try {
+    assert.deepEqual((await handOverStep(context, job)).server, server);
+    await abandonStep(context, job, { kind: 'cancelled', message: 'cancelled' });
+    assert.ok((await readFile(join(job.targetDir, 'auto.cnf'))).length > 0);
+  } finally {
+    process.kill(server.pid, 'SIGKILL');
+  }
 });

@@ -89,6 +89,7 @@ describe('claimDataFolder', () => {
     assert.deepEqual(await readdir(folder.targetDir), ['ibdata1']);
     const other = await claimDataFolder({ ...request, targetDir: join(dir.path, 'other') });
     await writeFile(join(other.targetDir, 'ibdata1'), 'half');
+    await writeFile(join(other.workDir, 'replayed.json'), '{}');
     await abandonDataFolder(other);
     await abandonDataFolder(other);
     assert.deepEqual(await readdir(dir.path), ['new']);
