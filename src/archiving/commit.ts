@@ -54,6 +54,8 @@ type Step =
 
 /** What the catalog lacks of this segment. */
 function nextStep(state: CatalogState, segment: SegmentFacts, object: StoredObject): Step {
+  const standing = standingTimeline(state, segment);
+  if (standing !== null) return { kind: 'done', timeline: standing };
   const judgement = judgeSegment(newestLine(state, segment.serverUuid), segment);
   switch (judgement.kind) {
     case 'already-archived':
@@ -79,6 +81,20 @@ function nextStep(state: CatalogState, segment: SegmentFacts, object: StoredObje
   }
 }
 
+/** Where this very log is archived, on whatever timeline: a commit may come twice, and late. */
+function standingTimeline(
+  state: CatalogState,
+  { serverUuid, binlog, createdAt, sha256 }: SegmentFacts,
+): number | null {
+  const same = state
+    .segmentsOf(serverUuid)
+    .find(
+      (it) =>
+        it.segment.sha256 === sha256 && it.segment.binlog === binlog && it.segment.createdAt === createdAt,
+    );
+  return same?.timeline ?? null;
+}
+
 function stepAt(place: LogPlace, state: CatalogState, segment: SegmentFacts, object: StoredObject): Step {
   switch (place.kind) {
     case 'continues':
@@ -87,7 +103,7 @@ function stepAt(place: LogPlace, state: CatalogState, segment: SegmentFacts, obj
         body: { kind: 'segment-archived', timeline: place.timeline, segment, object },
       };
     case 'starts-timeline':
-      return startTimeline(place, state, segment, object);
+      return startTimeline(place, state, segment);
     case 'gap':
       throw segmentRefused(segment, {
         code: 'ArchiveGap',
@@ -112,17 +128,8 @@ function startTimeline(
   place: Extract<LogPlace, { kind: 'starts-timeline' }>,
   state: CatalogState,
   segment: SegmentFacts,
-  object: StoredObject,
 ): Step {
   const { serverUuid } = segment;
-  const begun = state
-    .timelines()
-    .filter((started) => started.serverUuid === serverUuid)
-    .at(-1)?.timeline;
-  // A crash after the timeline's entry left it empty; it is ours, for one source has one archiver.
-  if (begun !== undefined && state.segments(begun).length === 0) {
-    return { kind: 'append', body: { kind: 'segment-archived', timeline: begun, segment, object } };
-  }
   const timeline = nextTimeline(state);
   const newest = timeline - 1;
   return {

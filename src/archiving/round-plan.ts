@@ -58,6 +58,9 @@ export function joinPlans(plans: readonly (readonly ArchiveDecision[])[]): reado
 
 function toListed(log: SourceLog) {
   const { name, sizeBytes, encrypted, peek } = log;
-  const head = peek === null ? null : { createdAt: peek.createdAt, previousGtids: peek.previousGtids };
+  const head =
+    peek === null
+      ? null
+      : { createdAt: peek.createdAt, previousGtids: peek.previousGtids, firstCommit: peek.firstCommit };
   return { name, sizeBytes, encrypted, head };
 }

@@ -19,7 +19,7 @@ import { readFacts, type SealedSegment, writeFacts } from './facts-file.ts';
 import { logChanged, segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { assertRoom } from './stage.ts';
-import { type LogRef, stagedFiles } from './staging.ts';
+import { type LogRef, type StagedFiles, stagedFiles } from './staging.ts';
 
 export interface SealSegmentOptions {
   readonly stagingDir: string;

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
@@ -6,7 +7,7 @@ import type { SealContext } from '../envelope/context.ts';
 import { RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { faultPoint } from '../process/fault.ts';
-import { removeIfThere } from '../process/files.ts';
+import { isCode, removeIfThere } from '../process/files.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type ExpectedPlaintext, readSealed, verifyStored } from '../storage/read-back.ts';
 import { requireFacts, type SealedSegment } from './facts-file.ts';
@@ -43,6 +44,7 @@ export async function uploadSegment(options: UploadOptions): Promise<StoredObjec
   const { store, signal } = options;
   const files = stagedFiles(options.stagingDir, options.log);
   const sealed = await requireFacts(files.facts);
+  if (!(await isThere(files.sealed))) throw await spoolAltered(options, sealed, 'none: it is gone');
   const outcome = await store.create(sealed.object.key, spool(files.sealed, sealed, options), {
     lengthBytes: sealed.object.lengthBytes,
     metadata: metadataOf(sealed.segment),
@@ -76,6 +78,15 @@ async function* spool(
   const sent = digest.finish();
   if (sent !== sealed.object.sha256) throw await spoolAltered(options, sealed, sent);
   if (held !== undefined) yield held;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 /** Forgets the sealed file, so that the next try makes it anew from the log. */

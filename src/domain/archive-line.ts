@@ -6,7 +6,7 @@ import type { SegmentFacts } from './segment.ts';
 /** What decides whether two logs are the same file, and where a log stands in its server's history. */
 export type ArchivedLog = Pick<
   SegmentFacts,
-  'serverUuid' | 'binlog' | 'lengthBytes' | 'createdAt' | 'previousGtids' | 'gtids' | 'sha256'
+  'serverUuid' | 'binlog' | 'lengthBytes' | 'createdAt' | 'firstCommit' | 'previousGtids' | 'gtids' | 'sha256'
 >;
 
 /** The start of a binlog: what FORMAT_DESCRIPTION and PREVIOUS_GTIDS say. */

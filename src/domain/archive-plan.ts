@@ -8,7 +8,12 @@ export interface ListedBinlog {
   readonly sizeBytes: number;
   readonly encrypted: boolean;
   /** Its FORMAT_DESCRIPTION and PREVIOUS_GTIDS; null while nobody has read them. */
-  readonly head: { readonly createdAt: string; readonly previousGtids: string } | null;
+  readonly head: {
+    readonly createdAt: string;
+    readonly previousGtids: string;
+    /** Commit time of its first transaction, which tells two logs of one second apart; null where it has none. */
+    readonly firstCommit: string | null;
+  } | null;
 }
 
 /** Everything that decides what to archive; plain JSON. */
@@ -106,8 +111,9 @@ function identity(log: {
   lengthBytes: number;
   createdAt: string;
   previousGtids: string;
+  firstCommit: string | null;
 }): string {
-  return `${log.binlog}|${log.lengthBytes}|${log.createdAt}|${log.previousGtids}`;
+  return [log.binlog, log.lengthBytes, log.createdAt, log.firstCommit ?? '', log.previousGtids].join('|');
 }
 
 /** The newest timeline of this server, as far as archived; null where there is none. */
@@ -208,8 +214,8 @@ function decide(walk: Walk, log: ListedBinlog, index: number): ArchiveDecision {
 
 /**
  * Decides for each closed log of a source, oldest first, what is to be done and why. A log is
- * archived already only if server, name, length, creation time and PREVIOUS_GTIDS all equal an
- * archived segment. Commits happen in the order of the decisions, each checked by `judgeSegment`.
+ * archived already only if server, name, length, creation time, first commit and PREVIOUS_GTIDS all
+ * equal an archived segment: after a reset a log can be as like its forerunner as that. Commits happen in the order of the decisions, each checked by `judgeSegment`.
  */
 export function planArchive(facts: ArchiveFacts): ArchivePlan {
   const archivedOn = new Map(

@@ -38,6 +38,7 @@ export function judgeSegment(line: LineState | null, facts: SegmentFacts): Segme
       segment.binlog === facts.binlog &&
       segment.lengthBytes === facts.lengthBytes &&
       segment.createdAt === facts.createdAt &&
+      segment.firstCommit === facts.firstCommit &&
       segment.previousGtids === facts.previousGtids,
   );
   if (line !== null && same !== undefined) {

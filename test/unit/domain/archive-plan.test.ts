@@ -40,7 +40,8 @@ function segment(index: number, from: number, until: number, more: Partial<Segme
 }
 
 function listed(of: SegmentFacts, more: Partial<ListedBinlog> = {}): ListedBinlog {
-  const head = { createdAt: of.createdAt, previousGtids: of.previousGtids };
+  const { createdAt, previousGtids, firstCommit } = of;
+  const head = { createdAt, previousGtids, firstCommit };
   return { name: of.binlog, sizeBytes: of.lengthBytes, encrypted: false, head, ...more };
 }
 
@@ -142,6 +143,12 @@ describe('planArchive', () => {
     );
     assert.deepEqual(kinds({ ...of, acceptedGaps: `${U}:11-20` }), ['archive@1', 'archive@1']);
     assert.deepEqual(kinds({ ...of, acceptedGaps: `${U}:11-19` }), ['gap@1', 'waits']);
+  });
+
+  it('takes a log for archived only where its first commit is the same, whatever else is', () => {
+    const twin = { ...ONE, firstCommit: '2026-11-20T10:00:01.000001Z' };
+    assert.deepEqual(kinds(facts([listed(twin)], [ONE])), ['start-timeline/reset@2']);
+    assert.deepEqual(kinds(facts([listed(twin)], [twin])), ['already-archived@1']);
   });
 
   it('starts a new timeline after RESET BINARY LOGS AND GTIDS, though the names are the same', () => {
