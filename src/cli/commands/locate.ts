@@ -85,7 +85,7 @@ export const command = defineCommand({
     const archive = await openArchive(pickCluster(await context.config(), options.cluster), options.store);
     try {
       for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
-      const { statements, notShown } = await search(context, archive, request, options.limit);
+      const { statements, notShown } = await search(context, archive, request, options.limit, options);
       sayReach(context, archive, request);
       context.output.result({ statements, notShown }, () => describe(statements, notShown));
       if (archive.passedOver.length > 0) return EXIT_CODES.unavailable;
@@ -96,11 +96,32 @@ export const command = defineCommand({
   },
 });
 
+/** Where was searched, as far as the user said it. */
+interface Where {
+  readonly cluster: string | null;
+  readonly store: string | null;
+  readonly timeline: number | null;
+}
+
+/**
+ * The command that stops just before a statement, in the history that was searched: another timeline may
+ * hold the same GTID. Nothing in it needs quoting: names, ids and targets have no such character.
+ */
+export function restoreLine(target: string, { cluster, store, timeline }: Where): string {
+  return [
+    `pitrail restore --to ${target}`,
+    ...(cluster === null ? [] : [`--cluster ${cluster}`]),
+    ...(store === null ? [] : [`--store ${store}`]),
+    ...(timeline === null ? [] : [`--timeline ${timeline}`]),
+  ].join(' ');
+}
+
 async function search(
   { signal, progress }: CliContext,
   archive: Archive,
   request: LocateRequest,
   limit: number,
+  asked: Where,
 ): Promise<{ statements: Told[]; notShown: number }> {
   const segments = segmentsToSearch(archive.state, request);
   const bar = progress(
@@ -116,8 +137,7 @@ async function search(
       bar.update(doneBytes);
     });
     for await (const { target, ...statement } of found) {
-      if (statements.length < limit)
-        statements.push({ ...statement, restore: `pitrail restore --to ${target}` });
+      if (statements.length < limit) statements.push({ ...statement, restore: restoreLine(target, asked) });
       else notShown += 1;
     }
   } finally {
