@@ -9,6 +9,7 @@ export const PROCESS_NONCE = randomBytes(4).toString('hex');
 /**
  * Writes a file so that it is there whole or not at all: a partial file of its own name, fsync,
  * rename, fsync of the folder. A crash leaves at most `{path}.{process id}-{nonce}-{random}.partial`.
+ * @throws unavailable `DiskFull`, what `write` throws, the system's errors
  */
 export async function writeWhole<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
   const partial = `${path}.${process.pid}-${PROCESS_NONCE}-${randomBytes(4).toString('hex')}.partial`;
@@ -23,7 +24,7 @@ export async function writeWhole<T>(path: string, write: (file: FileHandle) => P
   } catch (error) {
     await file.close();
     await removeIfThere(partial);
-    throw error;
+    throw explainDiskFull(error, path);
   }
 }
 

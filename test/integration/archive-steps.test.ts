@@ -137,6 +137,14 @@ test('a sealed file that the disk altered is not stored, and is made again', asy
   await archiveWhole(log);
 });
 
+test('a sealed file that someone removed before its upload is made again', async () => {
+  const { log } = await stagedLog();
+  await sealed(log);
+  await rm(filesOf(log).sealed);
+  await assert.rejects(uploaded(log), fails('SpoolAltered'));
+  await archiveWhole(log);
+});
+
 test('a log that changes while it is sealed is refused, and leaves no facts', async () => {
   const { log } = await stagedLog();
   const kept = await readFile(filesOf(log).log);
