@@ -35,18 +35,51 @@ export async function listChannels(session: MysqlSession): Promise<string[]> {
   return rows.map((row) => String(row['Channel_Name'] ?? ''));
 }
 
+/**
+ * What a channel takes. `rows-only` stops at the first statement that changes rows, and spares the applier
+ * a write to its position tables in each transaction; positions are not needed where GTIDs decide.
+ */
+export type ChannelFormat = 'rows-only' | 'any';
+
 /** Points the channel at an archive source; relay logs it may have are thrown away and fetched again. */
 export async function configureChannel(
   session: MysqlSession,
   channel: string,
   source: ChannelSource,
+  format: ChannelFormat,
 ): Promise<void> {
+  const rowsOnly = format === 'rows-only' ? 1 : 0;
   await session.run(
     `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?,
      SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 0, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400,
-     SOURCE_HEARTBEAT_PERIOD = 5 FOR CHANNEL ?`,
+     SOURCE_HEARTBEAT_PERIOD = 5, REQUIRE_ROW_FORMAT = ${rowsOnly}, GTID_ONLY = ${rowsOnly} FOR CHANNEL ?`,
     [source.host, source.port, source.user, source.password, channel],
   );
+}
+
+/** What the channel was configured to take. */
+export async function readChannelFormat(session: MysqlSession, channel: string): Promise<ChannelFormat> {
+  const [row] = await session.query<{ rowsOnly: string }>(
+    `SELECT REQUIRE_ROW_FORMAT AS rowsOnly FROM performance_schema.replication_applier_configuration
+     WHERE CHANNEL_NAME = ?`,
+    [channel],
+  );
+  return row?.rowsOnly === 'YES' ? 'rows-only' : 'any';
+}
+
+/** Lets the receiver fetch from another source, while the applier runs on with what it has. */
+export async function redirectReceiver(
+  session: MysqlSession,
+  channel: string,
+  source: ChannelSource,
+): Promise<void> {
+  await session.run('STOP REPLICA IO_THREAD FOR CHANNEL ?', [channel]);
+  await session.run(
+    `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?
+     FOR CHANNEL ?`,
+    [source.host, source.port, source.user, source.password, channel],
+  );
+  await startReceiver(session, channel);
 }
 
 /** Starts receiver and applier. */
@@ -115,4 +148,10 @@ export async function readWorkerFailure(
     [channel],
   );
   return row === undefined ? null : { gtid: row.gtid, errno: Number(row.errno), message: row.message };
+}
+
+/** Temporary tables that appliers hold open for statements still to come. */
+export async function readOpenTemporaryTables(session: MysqlSession): Promise<number> {
+  const [row] = await session.query<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Replica_open_temp_tables'");
+  return Number(row?.Value ?? 0);
 }

@@ -35,6 +35,9 @@ export type ReplayVerdict =
   | { readonly kind: 'receiver-stopped' }
   | { readonly kind: 'failed'; readonly error: AppError };
 
+/** Code of the error of a transaction that cannot be applied. */
+export const APPLIER_FAILED = 'ApplierFailed';
+
 const MAX_GTIDS_IN_MESSAGE = 400;
 
 function shorten(text: string): string {
@@ -108,7 +111,7 @@ function applierFailed({ channel, worker }: ReplayFacts): AppError {
   const gtid = worker?.gtid ?? '';
   const at = gtid === '' ? 'A transaction' : `Transaction ${gtid}`;
   return new AppError({
-    code: 'ApplierFailed',
+    code: APPLIER_FAILED,
     kind: 'refused',
     message: `${at} could not be applied (MySQL error ${errno}): ${shorten(message)} The replay stopped before it.`,
     hint:

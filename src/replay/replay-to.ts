@@ -5,17 +5,9 @@ import { readGtidExecuted } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import { type Applier, startApplier } from './applier.ts';
 import type { ArchiveSource } from './archive-source.ts';
-import {
-  configureChannel,
-  listChannels,
-  readChannel,
-  readWorkerFailure,
-  removeChannel,
-  startChannel,
-  startReceiver,
-  stopChannel,
-} from './channel.ts';
-import { judgeReplay, type ReplayProgress } from './progress.ts';
+import { beginChannel } from './begin-channel.ts';
+import { type ChannelFormat, readChannel, readWorkerFailure, startReceiver, stopChannel } from './channel.ts';
+import { APPLIER_FAILED, judgeReplay, type ReplayProgress } from './progress.ts';
 
 const POLL_MS = 100;
 const RECEIVER_PAUSE_MS = 1000;
@@ -59,8 +51,10 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #startedMs = performance.now();
   #applier: Applier;
+  #format: ChannelFormat = 'rows-only';
   #restarts = 0;
   #fruitless = 0;
+  #receiverStops = 0;
   #planned: number | null = null;
   #progressMs = performance.now();
   #last: { applied: number; atMs: number } | null = null;
@@ -109,12 +103,8 @@ class Replay {
 
   async #begin(session: MysqlSession): Promise<void> {
     const { channel, source, login } = this.#options;
-    for (const other of await listChannels(session)) {
-      if (other !== channel) await removeChannel(session, other);
-      else await stopChannel(session, channel);
-    }
-    await configureChannel(session, channel, { host: source.host, port: source.port, ...login });
-    await startChannel(session, channel);
+    const from = { host: source.host, port: source.port, ...login };
+    this.#format = await beginChannel(session, channel, from, this.#format);
     this.#progressMs = performance.now();
   }
 
@@ -140,9 +130,11 @@ class Replay {
         case 'reached':
           return;
         case 'failed':
-          throw verdict.error;
+          if (verdict.error.code !== APPLIER_FAILED || this.#format === 'any') throw verdict.error;
+          await this.#takeStatements(session);
+          break;
         case 'receiver-stopped':
-          await startReceiver(session, channel);
+          await this.#restartReceiver(session);
           await sleep(RECEIVER_PAUSE_MS);
           break;
         case 'applying':
@@ -152,6 +144,19 @@ class Replay {
           assertNever(verdict);
       }
     }
+  }
+
+  /** A second stop without a transaction in between is not chance: the channel may be too narrow. */
+  async #restartReceiver(session: MysqlSession): Promise<void> {
+    this.#receiverStops += 1;
+    if (this.#receiverStops > 1 && this.#format === 'rows-only') await this.#takeStatements(session);
+    else await startReceiver(session, this.#options.channel);
+  }
+
+  /** Whatever stopped a channel that takes rows only, it is tried again as any channel takes it. */
+  async #takeStatements(session: MysqlSession): Promise<void> {
+    this.#format = 'any';
+    await this.#begin(session);
   }
 
   #report(executed: GtidSet, received: GtidSet): void {
@@ -164,6 +169,7 @@ class Replay {
     if (applied > before.applied) {
       this.#progressMs = nowMs;
       this.#fruitless = 0;
+      this.#receiverStops = 0;
     }
     const seconds = Math.max(0.001, (nowMs - before.atMs) / 1000);
     this.#last = { applied, atMs: nowMs };

@@ -195,6 +195,44 @@ test('a base that was taken from a replica brings a channel of its own, which is
   }
 });
 
+test('a replay interrupted while a temporary table is open is refused, not continued without it', async () => {
+  const first = await startTestMysql();
+  const own = await testFolder('pt-rt');
+  try {
+    await createShop(first);
+    const start = await takeBase(first, join(own.path, 'base'));
+    await first.run(
+      'SET SESSION binlog_format = STATEMENT',
+      'CREATE TEMPORARY TABLE shop.kept (a INT)',
+      'INSERT INTO shop.kept VALUES (7)',
+      "INSERT INTO shop.customers (name, city) SELECT CONCAT('kept', a), 'x' FROM shop.kept",
+    );
+    const segments = await segmentsOf(first, start.gtids);
+    const order = await gtidOrder(first, segments);
+    const rig = await startRig(start, segments);
+    try {
+      const all = start.gtids.union(GtidSet.parse(order.join(',')));
+      await rig.replay(all);
+      assert.deepEqual(await tableChecksums(rig), await tableChecksums(first));
+    } finally {
+      await rig.stop();
+    }
+    const half = await startRig(start, cutAt(segments, order, order.length - 1).segments);
+    const source = await sourceOf(segments);
+    try {
+      await half.replay(start.gtids.union(cutAt(segments, order, order.length - 1).sent));
+      const all = start.gtids.union(GtidSet.parse(order.join(',')));
+      await assert.rejects(half.replay(all, { source }), { code: 'TemporaryTablesOpen', kind: 'refused' });
+    } finally {
+      await source.close();
+      await half.stop();
+    }
+  } finally {
+    await first.stop();
+    await own.remove();
+  }
+});
+
 describe('prepared XA transactions are part of the state', () => {
   let segments: SourceSegment[];
   let expected: GtidSet;
