@@ -152,6 +152,7 @@ function configOf(dir: string, mysql: TestMysql, temporal: TestTemporal, options
           rotateSeconds: options.rotateSeconds ?? 0,
           stagingDir: 'staging',
         },
+        restore: { scratchDir: 'scratch' },
       },
     },
   };
