@@ -43,7 +43,9 @@ async function readLines(ctx: BackupContext, { server }: CloneSurvey): Promise<S
   const executed = GtidSet.parse(server.gtidExecuted);
   const lines: StoreLine[] = [];
   for (const { store, catalog } of ctx.repositories.all) {
-    lines.push({ store: store.id, timeline: lineOf(await catalog.read(), server.serverUuid, executed) });
+    const state = await catalog.read();
+    const timeline = lineOf(state, server.serverUuid, executed);
+    lines.push({ store: store.id, timeline, sequence: state.head.sequence });
   }
   return lines;
 }

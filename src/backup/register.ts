@@ -8,6 +8,7 @@ import { faultPoint } from '../process/fault.ts';
 import { verifyStored } from '../storage/read-back.ts';
 import type { BackupContext } from './context.ts';
 import { backupFolder, removeBackupFolder } from './folder.ts';
+import { assertSameHistory } from './same-history.ts';
 import { backupContext } from './seal-context.ts';
 import type { RegisteredBackup, StoredBase, UploadedBackup } from './state.ts';
 
@@ -16,7 +17,7 @@ import type { RegisteredBackup, StoredBase, UploadedBackup } from './state.ts';
  * names it in every catalog, which is when it counts, and removes the staged clone. May be run again
  * after any crash: an entry that stands is found.
  * @throws corrupt (a store gives back other bytes), conflict (`BackupIdTaken`, stale epoch),
- *   refused `TimelineMoved`; unavailable
+ *   refused `TimelineMoved`, `HistoryReplaced`; unavailable
  */
 export async function validateAndRegister(
   ctx: BackupContext,
@@ -57,7 +58,8 @@ async function register(
   uploaded: UploadedBackup,
   object: StoredBase['object'],
 ): Promise<{ readonly sequence: number; readonly backup: BackupFacts }> {
-  const planned = uploaded.lines.find((line) => line.store === store.id)?.timeline ?? null;
+  const line = uploaded.lines.find((it) => it.store === store.id);
+  const planned = line?.timeline ?? null;
   for (;;) {
     const state = await catalog.read();
     const standing = state.backup(uploaded.backupId);
@@ -71,6 +73,7 @@ async function register(
       await startTimeline(ctx, { store, catalog }, state, uploaded);
       continue;
     }
+    if (line !== undefined) assertSameHistory(state, line, uploaded.coordinates.gtidExecuted);
     const backup = factsOf(uploaded, timeline);
     await catalog.append({ kind: 'backup-registered', backup, object }, ctx.sign(state), (now) =>
       judge(now, uploaded, timeline),

@@ -11,6 +11,8 @@ export interface BackupRequest {
 export interface StoreLine {
   readonly store: string;
   readonly timeline: number | null;
+  /** Last entry of that catalog then: all that it names was in the history of the source. */
+  readonly sequence: number;
 }
 
 /** After phase 1. Each phase's result holds what the next ones need: plain JSON, small. */
