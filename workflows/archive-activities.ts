@@ -17,14 +17,22 @@ const RETRY = {
 /** Work of seconds. A worker that died is noticed by its missing heartbeat. */
 const SHORT = {
   startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '12 seconds',
+  heartbeatTimeout: '8 seconds',
   // Nobody polls the queue: the worker of that host is gone.
   scheduleToStartTimeout: '90 seconds',
   retry: RETRY,
 } as const;
 
-/** Work that takes as long as a log is large; may wait in the queue behind others. */
-const LONG = { startToCloseTimeout: '24 hours', heartbeatTimeout: '12 seconds', retry: RETRY } as const;
+/**
+ * Work that takes as long as a log is large; may wait in the queue behind others, but not for ever:
+ * where the host's worker is gone, the round must end, so that `status` says so.
+ */
+export const LONG = {
+  startToCloseTimeout: '24 hours',
+  heartbeatTimeout: '8 seconds',
+  scheduleToStartTimeout: '15 minutes',
+  retry: RETRY,
+} as const;
 
 /** Activities that read pitrail.yaml. */
 export function controlActivities(): ArchiveControlActivities {
