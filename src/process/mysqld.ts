@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
 import { logTail, type ServerProcess, silentError, waitForAnswer } from './mysqld-wait.ts';
@@ -72,8 +72,24 @@ export async function startMysqld(options: MysqldOptions): Promise<RunningMysqld
   const { logFile, detached = false, socket, port } = options;
   const child = await startProcess(tool, serverArguments(options, pidFile), { logFile, detached });
   const process: ServerProcess = { pid: child.pid, exited: child.exited };
+  if (detached) await notePid(pidFile, process, child.kill);
   await untilAnswers(options, process, child.kill);
   return runningMysqld(process, { socket, port, pidFile });
+}
+
+/** The server writes this file itself when it has recovered; until then it would be found by nobody. */
+async function notePid(
+  pidFile: string,
+  process: ServerProcess,
+  kill: (signal: NodeJS.Signals) => void,
+): Promise<void> {
+  try {
+    await writeFile(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  } catch (error) {
+    kill('SIGKILL');
+    await process.exited;
+    throw error;
+  }
 }
 
 /**

@@ -2,14 +2,18 @@ import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../domain/errors.ts';
 import { connectMysql, type MysqlSession } from '../mysql/session.ts';
-import { adoptMysqld, type RunningMysqld, startMysqld } from '../process/mysqld.ts';
+import { adoptMysqld, type MysqldOptions, type RunningMysqld, startMysqld } from '../process/mysqld.ts';
 import type { Tool } from '../process/tools.ts';
 import type { Tuning } from './tuning.ts';
 
 /** The account that replay works with; it exists from start to hand-over and is never in a binlog. */
 const ACCOUNT = 'pitrail_applier';
 const MAX_SOCKET_BYTES = 107;
+const MAX_STARTS = 3;
+const START_PAUSE_MS = 1000;
 
 export interface ApplierOptions {
   /** The restored data folder, absolute. */
@@ -54,7 +58,7 @@ interface Paths {
 /**
  * Takes over the applier that runs on this work folder, or starts one: no network, no binlog, no event
  * scheduler, replication stopped. A crash of this process leaves it running, to be adopted.
- * @throws unavailable with the error log's end where the server does not start
+ * @throws refused `ApplierDoesNotStart` with the error log's end where the server ends at each start; unavailable
  */
 export async function startApplier(options: ApplierOptions): Promise<Applier> {
   const paths = await preparePaths(options.workDir);
@@ -104,7 +108,7 @@ async function startServer(
   // Written anew for each start and gone right after: the account must exist before anyone can log in.
   await writeFile(paths.initFile, accountStatements(credentials.password), { mode: 0o600 });
   try {
-    return await startMysqld({
+    return await startInTheEnd({
       dataDir: options.dataDir,
       socket: paths.socket,
       port: null,
@@ -125,6 +129,34 @@ async function startServer(
   } finally {
     await rm(paths.initFile, { force: true });
   }
+}
+
+/**
+ * A server that ends by itself at every start will not do otherwise for whoever tries for ever; one that
+ * was killed may.
+ */
+async function startInTheEnd(options: MysqldOptions): Promise<RunningMysqld> {
+  for (let starts = 1; ; starts += 1) {
+    try {
+      return await startMysqld(options);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'MysqldEnded') throw error;
+      if (error.facts['exit'] === 'SIGKILL') throw error;
+      if (starts === MAX_STARTS) throw doesNotStart(error, options);
+    }
+    await sleep(START_PAUSE_MS * starts, undefined, { signal: options.signal });
+  }
+}
+
+function doesNotStart(cause: AppError, { dataDir, logFile }: MysqldOptions): AppError {
+  return new AppError({
+    code: 'ApplierDoesNotStart',
+    kind: 'refused',
+    message: `The restored server ended at ${MAX_STARTS} starts, so nothing can be replayed onto it. ${cause.message}`,
+    hint: 'Read what the error log says; restore from another base backup, or with another mysqld (restore.mysqld).',
+    facts: { dataDir, logFile },
+    cause,
+  });
 }
 
 function accountStatements(password: string): string {

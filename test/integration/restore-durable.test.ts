@@ -123,3 +123,10 @@ test('a hand-over that is asked for again tells of the running server, and nobod
     process.kill(server.pid, 'SIGKILL');
   }
 });
+
+test('a server that ends at every start is refused, not tried for ever', async () => {
+  const job = rig.job('latest');
+  await planStep(context, job);
+  // Nothing was fetched: no mysqld can start on an empty folder.
+  await assert.rejects(applierOf(job), { code: 'ApplierDoesNotStart', kind: 'refused', message: /ibdata1/ });
+});

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { adoptMysqld, type MysqldOptions, startMysqld } from '../../src/process/mysqld.ts';
 import { isAlive } from '../../src/process/pid.ts';
 import { findTool } from '../../src/process/tools.ts';
@@ -51,6 +52,21 @@ test('a second server on the same data is refused by the first, and the first go
   await assert.rejects(startMysqld(second), { kind: 'unavailable' });
   assert.equal(await isAlive(server.pid), true);
   await server.kill();
+});
+
+test('a server that is still starting is found by its pid file already', async () => {
+  // In the place of a mysqld that recovers for long: it never answers.
+  const program = join(folder.path, 'recovers');
+  await writeFile(program, '#!/bin/sh\nwhile :; do sleep 0.1; done\n', { mode: 0o700 });
+  const tool = { ...(await findTool('mysqld')), program, args: [] };
+  const pidFile = join(folder.path, 'starting.pid');
+  const failing = startMysqld({ ...options, tool, pidFile, detached: true, startTimeoutMs: 3_000 });
+  const ended = assert.rejects(failing, { code: 'MysqldSilent' });
+  const adopted = assert.rejects(
+    sleep(1_000).then(() => adoptMysqld(pidFile, options.socket, { timeoutMs: 500 })),
+    { code: 'MysqldSilent' },
+  );
+  await Promise.all([ended, adopted]);
 });
 
 test('a socket path that no server can listen on is a configuration error, before anything starts', async () => {
