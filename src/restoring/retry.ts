@@ -5,7 +5,7 @@ import { AppError, isRetryable } from '../domain/errors.ts';
 export interface RetryPolicy {
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
-  /** Gives up when the last success, or the beginning, is this long ago. */
+  /** Gives up when attempts have failed for this long; one that lasted as long by itself had got on, and counts as the beginning. */
   readonly patienceMs: number;
 }
 
@@ -32,13 +32,18 @@ export async function retrying<T>(
   onRetry: (notice: RetryNotice) => void,
   act: () => Promise<T>,
 ): Promise<T> {
-  const startedMs = performance.now();
+  let startedMs = performance.now();
   for (let attempt = 1; ; attempt += 1) {
+    const begunMs = performance.now();
     try {
       return await act();
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError) || !isRetryable(error.kind)) throw error;
+      if (performance.now() - begunMs >= policy.patienceMs) {
+        startedMs = performance.now();
+        attempt = 1;
+      }
       const delayMs = retryDelayMs(policy, attempt, Math.random());
       if (performance.now() - startedMs + delayMs > policy.patienceMs) throw error;
       onRetry({ attempt, delayMs, error });
