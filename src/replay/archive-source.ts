@@ -11,7 +11,6 @@ import type { DumpRequest } from './protocol/commands.ts';
 import type { SessionSettings } from './protocol/queries.ts';
 
 export type { SourceNotice } from './connection.ts';
-export type { SourceSegment } from './dump-plan.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
 

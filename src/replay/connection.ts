@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { AppError, assertNever } from '../domain/errors.ts';
+import { PacketSocket } from './packet-socket.ts';
 import { PacketStream } from './packet-stream.ts';
 import { type Command, type DumpRequest, parseCommand } from './protocol/commands.ts';
 import {
@@ -12,14 +13,7 @@ import {
   parseHandshakeResponse,
   toNonce,
 } from './protocol/handshake.ts';
-import {
-  errorPayload,
-  framePackets,
-  okPayload,
-  type Packet,
-  PacketReader,
-  singleValuePayloads,
-} from './protocol/packets.ts';
+import { errorPayload, okPayload, singleValuePayloads } from './protocol/packets.ts';
 import {
   answerQuery,
   INITIAL_SETTINGS,
@@ -27,8 +21,6 @@ import {
   type SourceIdentity,
 } from './protocol/queries.ts';
 
-/** A dump request names a whole GTID set, so it may be long. */
-const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
 /** A client that does not log in within this time is let go. */
 const LOGIN_TIMEOUT_MS = 10_000;
 
@@ -80,20 +72,13 @@ export async function serveConnection(socket: Socket, options: ConnectionOptions
 class Connection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
-  readonly #reader = new PacketReader(MAX_REQUEST_BYTES);
-  readonly #gone = new AbortController();
+  readonly #packets: PacketSocket;
   #settings: SessionSettings = INITIAL_SETTINGS;
-  #wake: () => void = () => undefined;
-  #failure: unknown = null;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#received(chunk));
-    socket.on('error', () => this.#end());
-    socket.on('end', () => this.#end());
-    socket.on('close', () => this.#end());
+    this.#packets = new PacketSocket(socket);
   }
 
   async run(): Promise<void> {
@@ -101,54 +86,23 @@ class Connection {
     if (!(await this.#logIn())) return;
     this.#socket.setTimeout(0);
     for (;;) {
-      const packet = await this.#next();
+      const packet = await this.#packets.next();
       if (packet === null || !(await this.#serve(parseCommand(packet.payload), packet.sequence + 1))) return;
     }
   }
 
-  #received(chunk: Buffer): void {
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.#failure = error;
-      this.#end();
-    }
-    this.#wake();
-  }
-
-  #end(): void {
-    this.#gone.abort();
-    this.#wake();
-  }
-
-  async #next(): Promise<Packet | null> {
-    for (;;) {
-      if (this.#failure !== null) throw this.#failure;
-      const packet = this.#reader.next();
-      if (packet !== null) return packet;
-      if (this.#gone.signal.aborted) return null;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  #send(payloads: readonly Buffer[], sequence: number): void {
-    this.#socket.write(framePackets(payloads, sequence));
-  }
-
   async #logIn(): Promise<boolean> {
     const nonce = toNonce(randomBytes(20));
-    this.#send([greetingPayload(this.#options.id, nonce)], 0);
-    const packet = await this.#next();
+    this.#packets.send([greetingPayload(this.#options.id, nonce)], 0);
+    const packet = await this.#packets.next();
     if (packet === null) return false;
     const response = parseHandshakeResponse(packet.payload);
     if (response.kind === 'unsupported') return this.#refuseLogin('', response.reason, packet.sequence + 1);
     if (response.authPlugin === AUTH_PLUGIN) {
       return this.#checkPassword(response.user, response.scramble, nonce, packet.sequence + 1);
     }
-    this.#send([authSwitchPayload(nonce)], packet.sequence + 1);
-    const again = await this.#next();
+    this.#packets.send([authSwitchPayload(nonce)], packet.sequence + 1);
+    const again = await this.#packets.next();
     return again !== null && this.#checkPassword(response.user, again.payload, nonce, again.sequence + 1);
   }
 
@@ -157,14 +111,15 @@ class Connection {
     const right = isRightPassword(scramble, password, nonce);
     if (!right || user !== this.#options.user)
       return this.#refuseLogin(user, 'wrong user or password', sequence);
-    this.#send([fastAuthSuccessPayload(), okPayload()], sequence);
+    this.#packets.send([fastAuthSuccessPayload(), okPayload()], sequence);
     this.#options.onNotice({ kind: 'logged-in', user });
     return true;
   }
 
   #refuseLogin(user: string, reason: string, sequence: number): false {
     const message = `Access denied for user '${user}' to this archive source (${reason})`;
-    this.#socket.end(framePackets([errorPayload(1045, '28000', message)], sequence));
+    this.#packets.send([errorPayload(1045, '28000', message)], sequence);
+    this.#socket.end();
     this.#options.onNotice({ kind: 'login-refused', user, reason });
     return false;
   }
@@ -176,7 +131,7 @@ class Connection {
         return false;
       case 'ping':
       case 'register-replica':
-        this.#send([okPayload()], sequence);
+        this.#packets.send([okPayload()], sequence);
         return true;
       case 'query':
         this.#answer(command.sql, sequence);
@@ -208,7 +163,7 @@ class Connection {
   }
 
   #refuse(what: string, payload: Buffer, sequence: number): true {
-    this.#send([payload], sequence);
+    this.#packets.send([payload], sequence);
     this.#options.onNotice({ kind: 'refused', what });
     return true;
   }
@@ -217,11 +172,11 @@ class Connection {
     const answer = answerQuery(sql, this.#settings, this.#options.identity, Math.floor(Date.now() / 1000));
     switch (answer.kind) {
       case 'value':
-        this.#send(singleValuePayloads(answer.column, answer.value), sequence);
+        this.#packets.send(singleValuePayloads(answer.column, answer.value), sequence);
         return;
       case 'set':
         this.#settings = answer.settings;
-        this.#send([okPayload()], sequence);
+        this.#packets.send([okPayload()], sequence);
         return;
       case 'unknown-variable': {
         const message = `Unknown system variable '${answer.name}' of an archive source`;
@@ -243,21 +198,13 @@ class Connection {
     const packets = new PacketStream(this.#socket);
     packets.startAt(sequence);
     try {
-      await this.#options.dump(request, this.#settings, packets, this.#gone.signal);
+      await this.#options.dump(request, this.#settings, packets, this.#packets.gone);
     } catch (error) {
       if (!packets.atBoundary || !(error instanceof AppError) || error.kind === 'unavailable') return;
       packets.payload(errorPayload(1236, 'HY000', error.message.slice(0, 400)));
     }
     if (this.#socket.destroyed) return;
     packets.flush();
-    await endSocket(this.#socket);
+    await this.#packets.end();
   }
-}
-
-/** Half-closes and waits until all was written, or the other side is gone. */
-function endSocket(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve());
-    socket.end(() => resolve());
-  });
 }

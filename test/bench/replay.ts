@@ -11,6 +11,7 @@ import type { MysqlSession } from '../../src/mysql/session.ts';
 import type { RunningMysqld } from '../../src/process/mysqld.ts';
 import { findTool, type Tool } from '../../src/process/tools.ts';
 import { type ArchiveSource, startArchiveSource } from '../../src/replay/archive-source.ts';
+import { type ChannelFormat, configureChannel, startChannel } from '../../src/replay/channel.ts';
 import { planTuning } from '../../src/replay/tuning.ts';
 import { median, peakRssBytes, type Ratio, ratioOf } from './measure.ts';
 import { checksums, connectRoot, type ReplayData, startOn } from './replay-data.ts';
@@ -111,9 +112,9 @@ const common = async () => COMMON;
 const WAYS: Readonly<Record<ReplayWay, Way>> = {
   mysqlbinlog: { options: common, before: nothing, replay: pipe },
   relayLog: { options: common, before: placeRelayLog, replay: applyRelayLog },
-  archiveSource: { options: common, before: nothing, replay: applyFromSource },
-  tunedApplier: { options: tuned, before: nothing, replay: applyFromSource },
-  defaultReplica: { options: async () => DEFAULT_REPLICA, before: nothing, replay: applyFromSource },
+  archiveSource: { options: common, before: nothing, replay: asReplica },
+  tunedApplier: { options: tuned, before: nothing, replay: asApplier },
+  defaultReplica: { options: async () => DEFAULT_REPLICA, before: nothing, replay: asReplica },
 };
 
 async function tuned(data: ReplayData): Promise<readonly string[]> {
@@ -161,6 +162,15 @@ async function applyRelayLog(_server: RunningMysqld, session: MysqlSession): Pro
   await session.run('START REPLICA SQL_THREAD');
 }
 
+function asReplica(_server: RunningMysqld, session: MysqlSession, data: ReplayData): Promise<void> {
+  return applyFromSource(session, data, 'any');
+}
+
+/** As `replayTo` does where all is rows. */
+function asApplier(_server: RunningMysqld, session: MysqlSession, data: ReplayData): Promise<void> {
+  return applyFromSource(session, data, 'rows-only');
+}
+
 const sources = new Set<ArchiveSource>();
 
 async function closeSources(): Promise<void> {
@@ -169,9 +179,9 @@ async function closeSources(): Promise<void> {
 }
 
 async function applyFromSource(
-  _server: RunningMysqld,
   session: MysqlSession,
   data: ReplayData,
+  format: ChannelFormat,
 ): Promise<void> {
   const source = await startArchiveSource({
     segments: [
@@ -188,11 +198,9 @@ async function applyFromSource(
     onNotice: () => undefined,
   });
   sources.add(source);
-  await session.run(
-    `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${source.port}, SOURCE_USER = '${LOGIN.user}',
-     SOURCE_PASSWORD = '${LOGIN.password}', SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 0`,
-  );
-  await session.run('START REPLICA');
+  const { host, port } = source;
+  await configureChannel(session, '', { host, port, ...LOGIN }, format);
+  await startChannel(session, '');
 }
 
 async function untilApplied(session: MysqlSession, data: ReplayData): Promise<void> {

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { AppError } from '../../src/domain/errors.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
-import type { SourceSegment } from '../../src/replay/archive-source.ts';
+import type { SourceSegment } from '../../src/replay/dump-plan.ts';
 import { handOver } from '../../src/replay/hand-over.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';

@@ -5,12 +5,9 @@ import { scanFile } from '../../src/binlog/scan.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { readBinaryLogs } from '../../src/mysql/facts.ts';
 import { type Applier, type ApplierOptions, startApplier } from '../../src/replay/applier.ts';
-import {
-  type ArchiveSource,
-  type SourceSegment,
-  startArchiveSource,
-} from '../../src/replay/archive-source.ts';
+import { type ArchiveSource, startArchiveSource } from '../../src/replay/archive-source.ts';
 import { REPLAY_CHANNEL } from '../../src/replay/channel.ts';
+import type { SourceSegment } from '../../src/replay/dump-plan.ts';
 import type { ReplayProgress } from '../../src/replay/progress.ts';
 import { type Replayed, replayTo } from '../../src/replay/replay-to.ts';
 import { planTuning } from '../../src/replay/tuning.ts';

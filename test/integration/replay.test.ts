@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
-import type { SourceSegment } from '../../src/replay/archive-source.ts';
+import type { SourceSegment } from '../../src/replay/dump-plan.ts';
 import { handOver } from '../../src/replay/hand-over.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';

@@ -18,7 +18,6 @@ const COM_BINLOG_DUMP_GTID = 0x1e;
 /** Flags of a dump request. Source: libs/mysql/… rpl_constants.h */
 const FLAG_NON_BLOCK = 0x01;
 const FLAG_HEARTBEAT_V2 = 0x02;
-const FLAG_SKIP_TAGGED_GTIDS = 0x04;
 
 /** What happens when everything was sent. */
 export type AtEnd = 'heartbeat' | 'end-of-file';
@@ -29,14 +28,10 @@ export type HeartbeatFormat = 'v1' | 'v2';
 export interface DumpRequest {
   readonly kind: 'dump-gtid';
   readonly serverId: number;
-  readonly fileName: string;
-  readonly position: bigint;
   /** What the replica has: executed, or received and not yet applied. */
   readonly has: GtidSet;
   readonly atEnd: AtEnd;
   readonly heartbeat: HeartbeatFormat;
-  /** `without` only from a replica older than MySQL 8.3. */
-  readonly taggedGtids: 'with' | 'without';
 }
 
 export type Command =
@@ -83,21 +78,17 @@ function decodeCommand(payload: Buffer): Command {
 function decodeDumpGtid(payload: Buffer): DumpRequest {
   const flags = payload.readUInt16LE(1);
   const serverId = payload.readUInt32LE(3);
-  const nameLength = payload.readUInt32LE(7);
-  const afterName = 11 + nameLength;
-  const position = payload.readBigUInt64LE(afterName);
+  // File name and position mean nothing where GTIDs decide.
+  const afterName = 11 + payload.readUInt32LE(7);
   const setLength = payload.readUInt32LE(afterName + 8);
   const set = payload.subarray(afterName + 12, afterName + 12 + setLength);
   if (set.length !== setLength) throw new RangeError('the GTID set of the dump request is cut off');
   return {
     kind: 'dump-gtid',
     serverId,
-    fileName: payload.toString('utf8', 11, afterName),
-    position,
     has: decodeGtidSet(set),
     atEnd: (flags & FLAG_NON_BLOCK) === 0 ? 'heartbeat' : 'end-of-file',
     heartbeat: (flags & FLAG_HEARTBEAT_V2) === 0 ? 'v1' : 'v2',
-    taggedGtids: (flags & FLAG_SKIP_TAGGED_GTIDS) === 0 ? 'with' : 'without',
   };
 }
 

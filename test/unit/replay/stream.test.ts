@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
-import { type SourceNotice, startArchiveSource } from '../../../src/replay/archive-source.ts';
+import { startArchiveSource } from '../../../src/replay/archive-source.ts';
+import type { SourceNotice } from '../../../src/replay/connection.ts';
 import { askForDump, type Received } from './archive-client.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
