@@ -92,7 +92,7 @@ function phasesOn(host: string): BackupHostActivities {
   return proxyActivities<BackupHostActivities>({
     taskQueue: hostQueue(host),
     startToCloseTimeout: '48 hours',
-    heartbeatTimeout: '12 seconds',
+    heartbeatTimeout: '8 seconds',
     retry: RETRY,
   });
 }
@@ -113,7 +113,7 @@ async function untilComplete(
   const catalogs = proxyActivities<BackupStoreActivities>({
     taskQueue: storeQueue(regionOf(workflowInfo().taskQueue)),
     startToCloseTimeout: '10 minutes',
-    heartbeatTimeout: '12 seconds',
+    heartbeatTimeout: '8 seconds',
     retry: RETRY,
   });
   const archiving = await askForOpenLog(`archive/${cluster}/${source}`);

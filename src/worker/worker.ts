@@ -32,8 +32,8 @@ export interface RunWorkerOptions {
 /** Small numbers keep a process with all roles under 300 MB. */
 const SHARED = {
   maxConcurrentActivityTaskExecutions: 8,
-  maxHeartbeatThrottleInterval: '4 seconds',
-  defaultHeartbeatThrottleInterval: '4 seconds',
+  maxHeartbeatThrottleInterval: '3 seconds',
+  defaultHeartbeatThrottleInterval: '3 seconds',
   shutdownGraceTime: '8 seconds',
   shutdownForceTime: '30 seconds',
 } as const satisfies Partial<WorkerOptions>;
