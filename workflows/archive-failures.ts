@@ -1,9 +1,7 @@
 import { ActivityFailure, rootCause, TimeoutFailure } from '@temporalio/workflow';
 import { fromFailure } from '../activities/failures.ts';
 import { AppError } from '../src/domain/errors.ts';
-
-/** Fact that `src/archiving` sets on errors that are the fault of one binlog. */
-const REFUSED_BINLOG = 'refusedBinlog';
+import { REFUSED_BINLOG } from '../src/domain/refused-binlog.ts';
 
 /** The refusal of this very binlog inside a failure; undefined for a failure of the surroundings. */
 export function refusalOf(error: unknown, binlog: string): AppError | undefined {

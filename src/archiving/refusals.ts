@@ -1,8 +1,6 @@
 import { AppError, type ErrorFacts, type ErrorKind } from '../domain/errors.ts';
+import { REFUSED_BINLOG } from '../domain/refused-binlog.ts';
 import type { LogRef } from './staging.ts';
-
-/** Fact that marks an error as the fault of one binlog, and not of its surroundings. */
-export const REFUSED_BINLOG = 'refusedBinlog';
 
 interface Refusal {
   readonly code: string;

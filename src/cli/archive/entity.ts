@@ -13,8 +13,6 @@ export interface SourceEntity {
   readonly region: string;
 }
 
-export type EntityHandle = WorkflowHandle<typeof archiveSource>;
-
 /** Id of the workflow that archives a source. */
 export function entityId({ cluster, source }: SourceEntity): string {
   return `archive/${cluster}/${source}`;
