@@ -119,7 +119,7 @@ async function startWorld(dir: string, started: Started, signal: AbortSignal) {
   await createShop(primary.root);
   const { configFile, storeDir } = await writeSettings(dir, primary, temporal);
   const pitrail = pitrailRunner(configFile, signal);
-  await startWorker(started, pitrail, dir);
+  await startWorker(started, pitrail, dir, temporal);
   const world: World = { dir, primary, temporal, pitrail, started, signal };
   return {
     value: world,

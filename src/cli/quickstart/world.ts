@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import type { TemporalConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { generateKeyFile } from '../../envelope/keys.ts';
 import { neededPrivileges } from '../../mysql/grants.ts';
@@ -11,11 +12,14 @@ import { freePort } from '../../process/free-port.ts';
 import { initializeDataDir, type RunningMysqld, startMysqld } from '../../process/mysqld.ts';
 import { type RunningProcess, startProcess } from '../../process/start.ts';
 import { findTool } from '../../process/tools.ts';
+import { assertWorker } from '../archive/entity.ts';
 import { connectTemporal } from '../temporal-client.ts';
 import type { PitrailRunner } from './pitrail-runner.ts';
 
-const TEMPORAL_READY_MS = 60_000;
+const READY_MS = 60_000;
 const POLL_MS = 200;
+/** The region where pitrail.yaml names none. */
+const REGION = 'local';
 
 /** Server options shared by the primary and the replica that tells the truth. */
 export const SERVER_OPTIONS = [
@@ -118,12 +122,23 @@ export async function startTemporal(started: Started, dir: string): Promise<Temp
 }
 
 async function untilTemporalAnswers(address: string, server: RunningProcess, logFile: string): Promise<void> {
-  const deadline = performance.now() + TEMPORAL_READY_MS;
+  await untilReady('The Temporal server', logFile, server, async () => {
+    const connected = await connectTemporal(temporalAt(address));
+    await connected.close();
+  });
+}
+
+/** Tries until it works; `server` is the process that shall become ready. */
+async function untilReady(
+  who: string,
+  logFile: string,
+  server: RunningProcess,
+  attempt: () => Promise<void>,
+): Promise<void> {
+  const deadline = performance.now() + READY_MS;
   for (;;) {
     try {
-      const connected = await connectTemporal({ address, namespace: null, profile: null, apiKey: null });
-      await connected.close();
-      return;
+      return await attempt();
     } catch (error) {
       if (performance.now() < deadline) {
         await sleep(POLL_MS);
@@ -131,14 +146,18 @@ async function untilTemporalAnswers(address: string, server: RunningProcess, log
       }
       server.kill('SIGKILL');
       throw new AppError({
-        code: 'TemporalSilent',
+        code: 'QuickstartNotReady',
         kind: 'unavailable',
-        message: `The Temporal server did not answer on ${address}, so the quickstart cannot go on.`,
+        message: `${who} was not ready after ${READY_MS / 1000} s, so the quickstart cannot go on.`,
         hint: `Its log is ${logFile}.`,
         cause: error,
       });
     }
   }
+}
+
+function temporalAt(address: string): TemporalConfig {
+  return { address, namespace: null, profile: null, apiKey: null };
 }
 
 /** The account that pitrail uses, with the least privileges; its password lies in a file of mode 0600. */
@@ -187,15 +206,20 @@ export async function writeSettings(
   return { configFile, storeDir };
 }
 
-/** Starts a worker with every role, as its own process. */
+/** Starts a worker with every role, as its own process, and waits until it takes work. */
 export async function startWorker(
   started: Started,
   pitrail: PitrailRunner,
   dir: string,
-): Promise<RunningProcess> {
-  const worker = await startProcess(pitrail.program, [...pitrail.fixed, 'worker'], {
-    logFile: join(dir, 'worker.log'),
-  });
+  temporal: TemporalServer,
+): Promise<void> {
+  const logFile = join(dir, 'worker.log');
+  const worker = await startProcess(pitrail.program, [...pitrail.fixed, 'worker'], { logFile });
   started.add(() => worker.stop());
-  return worker;
+  const session = await connectTemporal(temporalAt(temporal.address));
+  try {
+    await untilReady('The worker', logFile, worker, () => assertWorker(session, REGION));
+  } finally {
+    await session.close();
+  }
 }
