@@ -7,7 +7,7 @@ import { parseRepositoryId } from '../domain/identity.ts';
 import type { StoredObject } from '../domain/segment.ts';
 import { open } from '../envelope/open.ts';
 import { faultPoint } from '../process/fault.ts';
-import { explainDiskFull, isCode, writeWhole } from '../process/files.ts';
+import { explainDiskFull, isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, emptyDataFolder } from './data-folder.ts';
 import { unpackInto } from './fetch-base-unpack.ts';
 import type { SegmentHome } from './segment-stream.ts';
@@ -58,6 +58,11 @@ export async function fetchBase(options: FetchOptions): Promise<FetchedBase> {
     await emptyDataFolder(folder);
     throw explainDiskFull(error, folder.targetDir);
   }
+}
+
+/** Forgets that a fetch is complete: the next one empties the data folder and begins anew. */
+export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
+  await removeIfThere(markFile(folder));
 }
 
 async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {

@@ -22,7 +22,8 @@ export function fetchStep(context: RestoreContext, job: RestoreJob): Promise<Fet
   return withRestoreLock(job.targetDir, () => fetchOnce(context, job));
 }
 
-async function fetchOnce(context: RestoreContext, job: RestoreJob): Promise<FetchedRestore> {
+/** The step itself, for a caller that holds the lock of the target. */
+export async function fetchOnce(context: RestoreContext, job: RestoreJob): Promise<FetchedRestore> {
   const startedAt = performance.now();
   const stored = await requirePlan(job);
   const folder = foldersOf(job);

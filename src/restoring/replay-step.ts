@@ -18,6 +18,7 @@ import type { ClaimedFolder } from './data-folder.ts';
 import type { EventState } from './event-status.ts';
 import { openHomes, type RestoreHomes } from './homes.ts';
 import type { RestoreJob } from './job.ts';
+import { beginInOneGo, cutShort, holdsTemporaryTables } from './one-go.ts';
 import { secondsSince } from './plan-step.ts';
 import { readEvents } from './restore-events.ts';
 import { withRestoreLock } from './restore-lock.ts';
@@ -53,6 +54,7 @@ export function replayStep(context: RestoreContext, job: RestoreJob): Promise<Re
     const folder = foldersOf(job);
     const done = await readMark<ReplayedRestore>(folder, 'replayed');
     if (done !== undefined) return done;
+    if (holdsTemporaryTables(stored)) await beginInOneGo(context, job);
     const homes = await openHomes(context.cluster, stored);
     try {
       const replayed = await replay(context, stored, folder, homes);
@@ -91,7 +93,10 @@ async function replay(
       channel: REPLAY_CHANNEL,
       expected: GtidSet.parse(plan.expectedGtids),
       stallMs: STALL_MS,
-      onProgress: (now) => report(context, plan, now),
+      onProgress(now) {
+        if (now.restarts > 0 && holdsTemporaryTables(stored)) throw cutShort();
+        report(context, plan, now);
+      },
       signal: context.signal,
     });
     await makeDurable(reached);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { BackupFacts } from '../domain/catalog-entry.ts';
 import { AppError } from '../domain/errors.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
-import { isCode, writeWhole } from '../process/files.ts';
+import { isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, workDirOf } from './data-folder.ts';
 import { isSameRestore, type RestoreJob } from './job.ts';
 
@@ -71,6 +71,11 @@ export async function writeMark(folder: ClaimedFolder, mark: StepMark, value: ob
 /** A step's result; undefined where it is not complete. */
 export function readMark<T>(folder: ClaimedFolder, mark: StepMark): Promise<T | undefined> {
   return readJson<T>(markFile(folder, mark));
+}
+
+/** Takes a step's result back: the step is to be done again. */
+export async function removeMark(folder: ClaimedFolder, mark: StepMark): Promise<void> {
+  await removeIfThere(markFile(folder, mark));
 }
 
 /** A step's result, which must be there. @throws refused `RestoreStepMissing` */

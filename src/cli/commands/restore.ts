@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
-import { GtidSet } from '../../domain/gtid-set.ts';
 import { parseTarget } from '../../domain/target.ts';
 import { settleTargetDir } from '../../restoring/job.ts';
 import { defineCommand } from '../command.ts';
@@ -69,7 +68,7 @@ export const command = defineCommand({
       target: options.to,
       targetDir: settleTargetDir(resolve(options.targetDir)),
       timeline: options.timeline,
-      skipGtids: GtidSet.parse(options.skipGtid).toString(),
+      skipGtids: options.skipGtid,
       afterwards: options.keepRunning ? 'keep-running' : 'stop',
     };
     const outcome = options.direct

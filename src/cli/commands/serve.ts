@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
 import { assertNever } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
-import type { SourceNotice } from '../../replay/archive-source.ts';
+import type { SourceNotice } from '../../replay/connection.ts';
 import { openArchive } from '../../restoring/archive.ts';
 import { type Serving, serveArchive } from '../../restoring/serve.ts';
 import { type CliContext, defineCommand } from '../command.ts';
-import { TARGET_OPTIONS, targetSchema } from '../target-options.ts';
+import { gtidSetOption, TARGET_OPTIONS, targetSchema } from '../target-options.ts';
 import { formatCount, shortGtids } from '../words.ts';
 
 export const command = defineCommand({
@@ -31,7 +31,7 @@ export const command = defineCommand({
     },
   ],
   schema: targetSchema.extend({
-    fromGtids: z.string().nullable().default(null),
+    fromGtids: gtidSetOption.nullable().default(null),
     port: z.coerce.number().int('must be a whole number').min(0).max(65_535).default(0),
   }),
   async run(context, { options }) {
