@@ -44,22 +44,35 @@ interface Job {
 }
 
 async function storeAll(job: Job, pending: readonly Repository[]): Promise<void> {
-  const { ctx, captured } = job;
+  const { ctx } = job;
   const key = keyOf(job);
   const absent: Repository[] = [];
   const present: Repository[] = [];
+  const failures: unknown[] = [];
   for (const repository of pending) {
-    const info = await repository.store.head(key, { signal: ctx.signal });
-    (info === undefined ? absent : present).push(repository);
+    try {
+      const info = await repository.store.head(key, { signal: ctx.signal });
+      (info === undefined ? absent : present).push(repository);
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      failures.push(error); // Thrown below, when the other stores have what they lacked.
+    }
   }
   const created = await sealInto(job, absent);
-  const tar = created.tar ?? (await digestOfTar(packFolder(job.folder.clone, job.entries, ctx.signal)));
-  for (const { store } of [...present, ...created.foundThere]) {
-    const object = await adoptStored({ ctx, store, key, context: contextOf(captured), tar });
-    await writeReceipt(job.folder, { store: store.id, object, ...tar });
-  }
-  const [failure] = created.failures;
+  const adoptable = [...present, ...created.foundThere];
+  if (adoptable.length > 0) await adoptAll(job, adoptable, created.tar);
+  const [failure] = [...failures, ...created.failures];
   if (failure !== undefined) throw failure;
+}
+
+/** Proves that what stands in these stores is this backup, and writes their receipts. */
+async function adoptAll(job: Job, stores: readonly Repository[], known: TarDigest | null): Promise<void> {
+  const { ctx, captured, folder, entries } = job;
+  const tar = known ?? (await digestOfTar(packFolder(folder.clone, entries, ctx.signal)));
+  for (const { store } of stores) {
+    const object = await adoptStored({ ctx, store, key: keyOf(job), context: contextOf(captured), tar });
+    await writeReceipt(folder, { store: store.id, object, ...tar });
+  }
 }
 
 interface Created {
