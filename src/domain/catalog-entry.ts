@@ -75,8 +75,6 @@ export type CatalogBody =
       readonly detail: string;
     };
 
-export type CatalogKind = CatalogBody['kind'];
-
 /** One entry of the append-only log; stored as canonical JSON under `catalog/{20-digit sequence}.json`. */
 export interface CatalogEntry {
   readonly format: typeof CATALOG_FORMAT;
