@@ -106,15 +106,17 @@ export class EventWalker {
   }
 
   #pushCarried(chunk: Buffer, at: number): number {
-    if (this.#carried < HEADER_BYTES) return this.#take(chunk, at, HEADER_BYTES);
+    // An event may be nothing but its header, so a whole header is looked at before more bytes come.
+    const afterHeader = this.#carried < HEADER_BYTES ? this.#take(chunk, at, HEADER_BYTES) : at;
+    if (this.#carried < HEADER_BYTES) return afterHeader;
     const size = this.#sizeOf(this.#carry, 0);
     if (size > WHOLE_EVENT_BYTES) {
       const header = Buffer.from(this.#carry.subarray(0, this.#carried));
       this.#carried = 0;
       this.#beginLarge(header, 0, size);
-      return at;
+      return afterHeader;
     }
-    const taken = this.#take(chunk, at, size);
+    const taken = this.#take(chunk, afterHeader, size);
     if (this.#carried === size) {
       this.#carried = 0;
       this.#deliver(this.#carry, 0, size);

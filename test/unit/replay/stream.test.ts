@@ -42,7 +42,8 @@ function makeBinlog(
     add(33, gtid, checksum);
     for (const body of transaction) add(30, body, checksum);
   });
-  add(4, Buffer.from('\x04\0\0\0\0\0\0\0binlog.000003'), checksum);
+  if (last === 'stop') add(3, Buffer.alloc(0), checksum);
+  else add(4, Buffer.from('\x04\0\0\0\0\0\0\0binlog.000003'), checksum);
   return { file: Buffer.concat([Buffer.from([0xfe, 0x62, 0x69, 0x6e]), ...events]), events };
 }
 
@@ -74,8 +75,13 @@ const SMALL = [[Buffer.from('first')], [Buffer.from('second'), Buffer.from('more
 
 describe('what a replica receives', () => {
   test('is the same however the store cuts its bytes, and without ROTATE', async () => {
-    for (const checksum of [0, 1] as const) {
-      const { file, events } = makeBinlog(SMALL, checksum);
+    for (const [checksum, last] of [
+      [0, 'rotate'],
+      [1, 'rotate'],
+      [0, 'stop'],
+      [1, 'stop'],
+    ] as const) {
+      const { file, events } = makeBinlog(SMALL, checksum, last);
       for (const chunkBytes of [1, 7, 19, 64, file.length]) {
         const received = await serve(file, `${UUID}:1-3`, chunkBytes);
         assert.deepEqual(received.end, { kind: 'eof' });
