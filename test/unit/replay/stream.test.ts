@@ -13,6 +13,7 @@ const LOGIN = { user: 'replay', password: 'right' } as const;
 function makeBinlog(
   bodies: readonly (readonly Buffer[])[],
   checksum: 0 | 1,
+  last: 'rotate' | 'stop' = 'rotate',
 ): { file: Buffer; events: Buffer[] } {
   const events: Buffer[] = [];
   let offset = 4;
