@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 /** What happens to one request on its way to the real server. */
 export type Fault =
   | { readonly kind: 'pass' }
+  /** The server never sees it; the connection breaks. */
+  | { readonly kind: 'break' }
   /** The server never sees it. */
   | { readonly kind: 'answer'; readonly status: number; readonly body: string }
   /** The server does it; the client hears something else. */
@@ -68,6 +70,10 @@ function handle(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): void {
+  if (fault.kind === 'break') {
+    incoming.socket.resetAndDestroy();
+    return;
+  }
   if (fault.kind === 'answer') {
     incoming.resume();
     incoming.once('end', () => answer(outgoing, fault.status, fault.body));

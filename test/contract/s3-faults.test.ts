@@ -291,6 +291,35 @@ test('when the answer to a creation is lost, the object is found to exist, and i
   }
 });
 
+test('a server that breaks the connection at a conditional request: exists where one stands, else unavailable', async () => {
+  const bytes = randomBytes(3 * MIB);
+  await direct.create('breaks/there', bodyOf(bytes));
+  faults.decide = (seen) => (putting(seen) || completing(seen) ? { kind: 'break' } : PASS);
+  for (const size of [3 * MIB, PART_BYTES + 1]) {
+    const outcome = await faulty.create('breaks/there', bodyOf(randomBytes(size)));
+    assert.deepEqual(outcome, { status: 'exists' });
+    const missing = faulty.create('breaks/missing', bodyOf(randomBytes(size)));
+    await refused(missing, 'unavailable', 'StoreUnreachable');
+  }
+  await assertStored('breaks/there', bytes);
+});
+
+test('a read whose connection breaks goes on though the store refuses some requests after it', async () => {
+  const bytes = randomBytes(12 * MIB);
+  await direct.create('refuses/object', bodyOf(bytes));
+  const pieces: Uint8Array[] = [];
+  let broken = false;
+  for await (const chunk of wired.read('refuses/object')) {
+    pieces.push(chunk);
+    if (broken) continue;
+    broken = true;
+    cable.reset();
+    cable.setWeather({ kind: 'refuse' });
+    setTimeout(() => cable.setWeather({ kind: 'clear' }), 1500);
+  }
+  assert.ok(Buffer.concat(pieces).equals(bytes));
+});
+
 test('a listing that fails on its second page throws; it is never taken for the whole', async () => {
   for (let index = 0; index < 1010; index += 10) {
     const keys = Array.from({ length: 10 }, (_, digit) => `pages/${index + digit}`);

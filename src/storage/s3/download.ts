@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { AppError } from '../../domain/errors.ts';
 import { objectMissing, storedDiffers, storeUnreachable } from '../refusals.ts';
 import { type Bucket, withSignal } from './bucket.ts';
 import { s3Error, s3Failure } from './errors.ts';
@@ -39,7 +40,7 @@ export async function* download(task: Download): AsyncGenerator<Uint8Array> {
   let offset = task.start;
   let answer = await ask(task, offset, undefined);
   if (answer === undefined) return;
-  const { endsAt, etag } = answer;
+  const { endsAt } = answer;
   for (let barren = 0; ; ) {
     const before = offset;
     const chunks = new BodyReader(answer.body, task.bucket.idleMs);
@@ -56,9 +57,23 @@ export async function* download(task: Download): AsyncGenerator<Uint8Array> {
     if (offset === endsAt) return;
     barren = offset > before ? 0 : barren + 1;
     if (barren === MAX_BARREN_ANSWERS) throw broken(task, offset, endsAt, chunks.failure);
-    await backOff(barren + 1, task.signal);
-    answer = await ask(task, offset, etag);
-    if (answer?.endsAt !== endsAt) throw changed(task, answer);
+    answer = await resume(task, offset, answer);
+  }
+}
+
+/** Asks for the rest of an object, for a while: what broke the connection may refuse new ones too. */
+async function resume(task: Download, offset: number, broken: Answer): Promise<Answer> {
+  const deadline = performance.now() + 2 * task.bucket.idleMs;
+  for (let attempt = 1; ; attempt++) {
+    await backOff(attempt, task.signal);
+    try {
+      const answer = await ask(task, offset, broken.etag);
+      if (answer?.endsAt === broken.endsAt) return answer;
+      throw changed(task, answer);
+    } catch (error) {
+      const passing = error instanceof AppError && error.kind === 'unavailable';
+      if (!passing || performance.now() > deadline) throw error;
+    }
   }
 }
 

@@ -4,7 +4,6 @@ import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../../domain/errors.ts';
@@ -137,26 +136,12 @@ async function complete(
     IfNoneMatch: '*',
   });
   try {
-    const send = () => bucket.client.send(command, withSignal(options.signal));
-    return await createdOrExists(send, options.signal);
+    return await createdOrExists(task, () => bucket.client.send(command, withSignal(options.signal)));
   } catch (error) {
-    // The client asks again when an answer is lost; the first request may have made the object.
-    if (s3Failure(error).code !== 'NoSuchUpload') {
-      throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
+    if (s3Failure(error).code === 'NoSuchUpload') {
+      throw storeUnreachable(bucket.location, 'the upload was ended by somebody else');
     }
-    if (await stands(task)) return 'exists';
-    throw storeUnreachable(bucket.location, 'the upload was ended by somebody else');
-  }
-}
-
-async function stands({ bucket, objectKey, options }: Upload): Promise<boolean> {
-  const command = new HeadObjectCommand({ Bucket: bucket.name, Key: objectKey });
-  try {
-    await bucket.client.send(command, withSignal(options.signal));
-    return true;
-  } catch (error) {
-    if (s3Failure(error).status === 404) return false;
-    throw s3Error(bucket.location, 's3:GetObject', error, options.signal);
+    throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
   }
 }
 

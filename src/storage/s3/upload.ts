@@ -46,7 +46,7 @@ async function putWhole(task: Upload, bytes: Buffer): Promise<'created' | 'exist
   });
   try {
     const send = () => bucket.client.send(command, withSignal(options.signal));
-    const status = await createdOrExists(send, options.signal);
+    const status = await createdOrExists(task, send);
     if (status === 'created') options.onProgress?.(bytes.length);
     return status;
   } catch (error) {
