@@ -24,8 +24,8 @@ export function judgeCluster(facts: ClusterFacts): Problem[] {
 
 function judgeStore({ cluster, sources }: ClusterFacts, store: StoreFacts): Problem[] {
   if (store.status === 'unreadable') return [problemOf(store.id, store.error)];
-  // A workflow that answers has the same list, and knows what became of it since.
-  const isAnswered = sources.some(({ workflow }) => workflow.status === 'running');
+  // Workflows that answer have the same list, and know what became of it since; one that does not hides nothing.
+  const isAnswered = sources.every(({ workflow }) => workflow.status === 'running');
   const letters = isAnswered ? [] : judgeDeadLetters(store);
   return [...judgeRestorable(cluster, store), ...letters, ...judgePacks(store)];
 }
