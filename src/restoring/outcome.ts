@@ -24,6 +24,8 @@ export interface RestoreOutcome {
   readonly firstExcluded: TransactionRef | null;
   readonly backupId: string;
   readonly store: string;
+  /** Stores that could not be read, each with its reason: they may hold more than the one that was used. */
+  readonly passedOver: readonly string[];
   readonly transactions: number;
   readonly preparedXa: readonly PreparedXa[];
   readonly eventStatusesSet: number;
@@ -65,6 +67,7 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
     firstExcluded: planned.firstExcluded,
     backupId: planned.backupId,
     store: planned.store,
+    passedOver: planned.passedOver,
     transactions: planned.transactions,
     preparedXa: verified.preparedXa,
     eventStatusesSet: verified.eventStatusesSet,
