@@ -36,13 +36,17 @@ function pick<T>(
     code: name === null ? 'NotChosen' : 'UnknownName',
     kind: 'usage',
     message:
-      name === null
-        ? `${file} names ${all.length} ${what}s, so it must be said which one.`
-        : `${file} names no ${what} ${JSON.stringify(name)}.`,
+      all.length === 0
+        ? `${file} names no ${what} at all.`
+        : name === null
+          ? `${file} names ${all.length} ${what}s, so it must be said which one.`
+          : `${file} names no ${what} ${JSON.stringify(name)}.`,
     hint:
-      meant === undefined
-        ? `Say ${flag} with one of: ${names.join(', ')}.`
-        : `Did you mean ${flag} ${meant}?`,
+      all.length === 0
+        ? `Add the ${what} to pitrail.yaml.`
+        : meant === undefined
+          ? `Say ${flag} with one of: ${names.join(', ')}.`
+          : `Did you mean ${flag} ${meant}?`,
     facts: { what, name, known: names },
   });
 }

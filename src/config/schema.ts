@@ -112,7 +112,10 @@ const signing = z.strictObject({
 });
 
 const cluster = z.strictObject({
-  sources: z.array(source).min(1, 'must name at least one server'),
+  sources: z
+    .array(source)
+    .default([])
+    .describe('The servers that are archived. A restore needs none of them: a store and the key are enough.'),
   stores: z.array(store).min(1, 'must name at least one store'),
   encryption: z
     .union([z.literal('none'), z.strictObject({ keyFile: path })])

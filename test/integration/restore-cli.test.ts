@@ -4,6 +4,7 @@ import { access, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
 import type { LocateDocument, RestoreDocument } from '../../src/cli/quickstart/documents.ts';
 import { generateKeyFile } from '../../src/envelope/keys.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
@@ -197,6 +198,22 @@ test('a wrong key is refused, and nothing is left', async () => {
   assert.equal(refused.code, 3, refused.stderr);
   assert.equal(documentOf<{ error: { code: string } }>(refused).error.code, 'WrongKey');
   await assertNothingAt(targetDir);
+});
+
+test('a store, the key and a server program are enough', async () => {
+  const config = join(rig.folder.path, 'bare.yaml');
+  const stores = [{ id: 'main', directory: join(rig.folder.path, 'store') }];
+  const encryption = { keyFile: join(rig.folder.path, 'key') };
+  const restore = { scratchDir: join(rig.folder.path, 'scratch') };
+  await writeFile(config, stringify({ clusters: { shop: { stores, encryption, restore } } }), {
+    mode: 0o600,
+  });
+  const targetDir = rig.newTarget();
+  const args = ['restore', '--to', 'latest', '--target-dir', targetDir, '--direct', '--json'];
+  const restored = await pitrail(['--config', config, ...args]);
+  assert.equal(restored.code, 0, restored.stderr);
+  const gtids = documentOf<RestoreDocument>(restored).gtidExecuted;
+  assert.equal(gtids, await rig.source.gtidExecuted());
 });
 
 test('without Temporal restore says so, and how to go on without it', async () => {
