@@ -287,6 +287,15 @@ test('--skip-gtid leaves out that transaction and no other', async () => {
   });
 });
 
+test('leaving out what a later transaction needs ends by its name, and leaves nothing', async () => {
+  const created = gtid(at.orders + 1);
+  await assertRefused(
+    `after:${gtid(at.dml)}`,
+    { code: 'ApplierFailed', message: new RegExp(`${gtid(at.orders + 2)} could not be applied`) },
+    created,
+  );
+});
+
 test('a tagged transaction is a target', async () => {
   const tagged = `${rig.source.serverUuid}:batch:3`;
   const outcome = await rig.restore(`after:${tagged}`);
