@@ -117,7 +117,11 @@ export class Catalog {
       if (judgement.decision === 'stands') return this.#entryAt(judgement.sequence);
       const encoded = this.#encode(body, by, pointOf(state), state.repositoryId);
       const outcome = await this.#create(encoded);
-      if (outcome === 'created') return this.#committed(CatalogState.fold(state, [encoded]), encoded.entry);
+      // Read back: a store that checks its precondition before it writes, and not while, tells two
+      // racing writers that they created the entry, and keeps one of them.
+      if (outcome === 'created' && (await this.#stands(encoded))) {
+        return this.#committed(CatalogState.fold(state, [encoded]), encoded.entry);
+      }
       state = await this.read();
       const standing = await this.#entryAt(encoded.entry.sequence);
       if (isSameAppend(standing, encoded.entry)) return this.#committed(state, standing);
@@ -182,6 +186,12 @@ export class Catalog {
     if (bytes !== undefined && digestOf(bytes) === head.sha256) return;
     const what = bytes === undefined ? 'is gone' : 'is another one than was seen';
     throw rolledBack(this.store.location, head.sequence, `entry ${head.sequence} ${what}`);
+  }
+
+  /** True where the store holds this entry, byte for byte. */
+  async #stands({ entry, sha256 }: EncodedEntry): Promise<boolean> {
+    const bytes = await fetchSmall(this.store, catalogKey(entry.sequence), MAX_ENTRY_BYTES, null);
+    return bytes !== undefined && digestOf(bytes) === sha256;
   }
 
   #encode(

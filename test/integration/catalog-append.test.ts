@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { chmod, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Catalog, openCatalog } from '../../src/catalog/catalog.ts';
@@ -90,6 +90,28 @@ test('an append behind another writer goes to the next sequence after it was jud
     veto,
   );
   assert.equal((await openCatalog(store).read()).head.sequence, 3, 'a veto writes nothing');
+  await remove();
+});
+
+test('an entry that a careless store let another writer overwrite is not taken for written', async () => {
+  const { store, catalog, remove, path } = await fresh();
+  await catalog.init('shop', by('w1'));
+  const rival = await testFolder();
+  await cp(path, rival.path, { recursive: true });
+  const rivals = openDirectoryStore({ id: 'main', directory: rival.path });
+  await openCatalog(rivals).append(segmentBody(1), by('w2'));
+  const second = catalogKey(2);
+  const create = store.create.bind(store);
+  // Checks the precondition before it writes, and not while: both writers hear `created`.
+  store.create = async (key, body, options) => {
+    const outcome = await create(key, body, options);
+    if (key === second) await cp(join(rival.path, key), join(path, key), { force: true });
+    return outcome;
+  };
+  const entry = await catalog.append(segmentBody(2), by('w1'));
+  assert.equal(entry.sequence, 3, 'behind the entry that stands');
+  assert.equal((await openCatalog(store).read()).head.sequence, 3);
+  await rival.remove();
   await remove();
 });
 
