@@ -65,6 +65,8 @@ const mark = randomUUID();
 const folder = mkdtempSync(join(tmpdir(), 'pt'));
 process.env[RUN_MARK] = mark;
 process.env.TMPDIR = folder;
+// Node, npm and the compiler would keep what they compiled in that folder.
+process.env.NODE_DISABLE_COMPILE_CACHE = '1';
 const failed = await runFiles(files);
 const left = leftBehind(mark, folder);
 for (const line of left) process.stderr.write(`test: left behind: ${line}\n`);

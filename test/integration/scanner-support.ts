@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { decodeHeader } from '../../src/binlog/event-header.ts';
 import { eventName } from '../../src/binlog/event-types.ts';
 import { runTool } from '../../src/process/run.ts';
+import { withTempDir } from '../../src/process/temp.ts';
 import { findTool } from '../../src/process/tools.ts';
 import type { TestMysql } from '../support/mysql.ts';
 
@@ -79,12 +80,16 @@ const HEADER = /^#\d{6} +\d+:\d\d:\d\d server id \d+ +end_log_pos (\d+)/;
 
 /** Runs `mysqlbinlog --verify-binlog-checksum -v` and reads its output. */
 export async function printed(path: string): Promise<Printed> {
-  const args = ['--no-defaults', '--verify-binlog-checksum', '-v', '--base64-output=DECODE-ROWS', path];
-  const { stdout } = await runTool(await findTool('mysqlbinlog'), args, {
-    timeoutMs: 120_000,
-    maxOutputBytes: 512 * 1024 ** 2,
-    env: { TZ: 'UTC' },
-  });
+  const args = ['--no-defaults', '--verify-binlog-checksum', '-v', '--base64-output=DECODE-ROWS'];
+  const tool = await findTool('mysqlbinlog');
+  // It writes the files of LOAD DATA somewhere, and leaves them there.
+  const { stdout } = await withTempDir('pt-load', (dir) =>
+    runTool(tool, [...args, `--local-load=${dir}`, path], {
+      timeoutMs: 120_000,
+      maxOutputBytes: 512 * 1024 ** 2,
+      env: { TZ: 'UTC' },
+    }),
+  );
   const found = { ends: new Set<number>(), gtids: [] as string[], commitTimes: [] as bigint[] };
   const rows = { insert: 0, update: 0, delete: 0 };
   let compressed = false;
