@@ -2,7 +2,7 @@
  * Finds each server (environment, PATH, the user's cache), and gets what is missing into the cache.
  * Runs on Node 24, after the node modules: it searches with the code that pitrail itself searches with.
  *
- * Usage: node scripts/servers.mjs [mysql | temporal | versitygw]…   default: all
+ * Usage: node scripts/servers.mjs [mysql | temporal | versitygw | fake-gcs-server]…   default: all
  */
 import { searchTool, TOOL_VARIABLES, toolCacheDir } from '../src/process/tools.ts';
 import { getGoTool } from './lib/get-go-tool.mjs';
@@ -14,6 +14,7 @@ const GROUPS = [
   { name: 'mysql', tools: ['mysqld', 'mysql', 'mysqlbinlog'], get: getMysql },
   { name: 'temporal', tools: ['temporal'], get: getGoTool },
   { name: 'versitygw', tools: ['versitygw'], get: getGoTool },
+  { name: 'fake-gcs-server', tools: ['fake-gcs-server'], get: getGoTool },
 ];
 
 const WAYS = {
@@ -27,6 +28,10 @@ const WAYS = {
   ],
   versitygw: [
     'Put versitygw (https://github.com/versity/versitygw) on PATH.',
+    'Install Go with a reachable module proxy; set-up then builds it.',
+  ],
+  'fake-gcs-server': [
+    'Put fake-gcs-server (https://github.com/fsouza/fake-gcs-server) on PATH.',
     'Install Go with a reachable module proxy; set-up then builds it.',
   ],
 };

@@ -2,7 +2,7 @@
  * Sets up a checkout: node modules, Node 24 among them, then the servers. Plain Node 20, no dependencies,
  * because it runs before there are any. A second run finds everything and ends in a second.
  *
- * Usage: node scripts/setup.mjs [mysql | temporal | versitygw]…   default: all servers
+ * Usage: node scripts/setup.mjs [mysql | temporal | versitygw | fake-gcs-server]…   default: all servers
  */
 import { ensureNodeModules, node24 } from './lib/node-modules.mjs';
 import { runInherited } from './lib/run.mjs';

@@ -7,7 +7,7 @@ import { root, say, stillRunning } from './say.mjs';
 /** Builds a pinned Go program into `<cache>/<name>/<version>/bin`. @throws where Go is missing or the build fails */
 export async function getGoTool(name, cache) {
   const versions = JSON.parse(await readFile(join(root, 'scripts', 'versions.json'), 'utf8'));
-  const { module, version } = versions[name];
+  const { module, version, trial } = versions[name];
   if (!(await hasProgram('go'))) throw new Error('Go is not on PATH, and it is built from source');
   const home = join(cache, name);
   await mkdir(home, { recursive: true });
@@ -21,7 +21,7 @@ export async function getGoTool(name, cache) {
       env,
       cwd: work,
     });
-    await runQuietly(join(bin, name), ['--version']);
+    await runQuietly(join(bin, name), [trial]);
     await installFolder(work, join(home, version));
   } finally {
     done();

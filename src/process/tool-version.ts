@@ -9,7 +9,17 @@ export type ToolName =
   | 'mysqladmin'
   | 'mysqldump'
   | 'temporal'
-  | 'versitygw';
+  | 'versitygw'
+  | 'fake-gcs-server';
+
+/** Programs that set-up builds in the one version that is pinned. */
+export type PinnedTool = 'temporal' | 'versitygw' | 'fake-gcs-server';
+
+const PINNED: ReadonlySet<ToolName> = new Set<PinnedTool>(['temporal', 'versitygw', 'fake-gcs-server']);
+
+export function isPinned(name: ToolName): name is PinnedTool {
+  return PINNED.has(name);
+}
 
 /** What a program's own `--version` says about its use here. */
 export type VersionVerdict =
@@ -45,6 +55,11 @@ export function judgeVersion(name: ToolName, text: string): VersionVerdict {
       return judgeMysql(text);
     case 'temporal':
       return judgeTemporal(text);
+    case 'fake-gcs-server':
+      // It tells no version; its flags are what it prints.
+      return /filesystem-root/.test(text)
+        ? { kind: 'usable', version: 'unknown' }
+        : { kind: 'unusable', reason: 'is no fake-gcs-server' };
     case 'versitygw':
       return { kind: 'usable', version: /version\s*:\s*v?(\S+)/i.exec(text)?.[1] ?? 'unknown' };
     default:
@@ -54,9 +69,7 @@ export function judgeVersion(name: ToolName, text: string): VersionVerdict {
 
 /** Decides from the name of its folder whether a program in the cache serves. */
 export function judgeCachedVersion(name: ToolName, version: string): VersionVerdict {
-  return name === 'temporal' || name === 'versitygw'
-    ? atLeast(version, versions[name].version)
-    : atLeast(version, versions.mysql.minimum);
+  return isPinned(name) ? atLeast(version, versions[name].version) : atLeast(version, versions.mysql.minimum);
 }
 
 function judgeMysql(text: string): VersionVerdict {

@@ -7,6 +7,7 @@ import versions from '../../scripts/versions.json' with { type: 'json' };
 import { AppError } from '../domain/errors.ts';
 import {
   compareVersions,
+  isPinned,
   judgeCachedVersion,
   judgeVersion,
   type ToolName,
@@ -38,6 +39,7 @@ export const TOOL_VARIABLES: Readonly<Record<ToolName, string>> = {
   mysqldump: 'PITRAIL_MYSQLDUMP',
   temporal: 'PITRAIL_TEMPORAL',
   versitygw: 'PITRAIL_VERSITYGW',
+  'fake-gcs-server': 'PITRAIL_FAKE_GCS_SERVER',
 };
 
 /** Outcome of a search: the tool, or every place that was tried with the reason it did not serve. */
@@ -144,7 +146,7 @@ async function onPath(name: ToolName, env: NodeJS.ProcessEnv): Promise<Candidate
 
 /** Newest version first. A folder that bears a version is complete: it was renamed into place. */
 async function inCache(name: ToolName, env: NodeJS.ProcessEnv): Promise<Candidate[]> {
-  const pinned = name === 'temporal' || name === 'versitygw' ? versions[name].version : null;
+  const pinned = isPinned(name) ? versions[name].version : null;
   const home = join(toolCacheDir(env), pinned === null ? 'mysql' : name);
   const folders = pinned === null ? await versionFolders(home) : [pinned];
   const candidates: Candidate[] = [];
@@ -177,12 +179,12 @@ async function isProgram(path: string): Promise<boolean> {
 async function versionOf(name: ToolName, candidate: Candidate): Promise<VersionVerdict> {
   // What stands in the cache was tried before it was put there; programs built by Go do not know their version.
   if (candidate.cachedVersion !== null) return judgeCachedVersion(name, candidate.cachedVersion);
-  const args = name === 'temporal' || name === 'versitygw' ? ['--version'] : ['--no-defaults', '--version'];
+  const args = isPinned(name) ? [versions[name].trial] : ['--no-defaults', '--version'];
   const shown = await execa(candidate.program, args, { reject: false, stdin: 'ignore', timeout: 20_000 });
   if (shown.exitCode !== 0) {
     return { kind: 'unusable', reason: `does not start (${shown.shortMessage ?? 'no exit code'})` };
   }
-  return judgeVersion(name, shown.stdout);
+  return judgeVersion(name, shown.stdout === '' ? shown.stderr : shown.stdout);
 }
 
 /** An unpacked MySQL does not lie where it was compiled for, so it must be told its folders. */

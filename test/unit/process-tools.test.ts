@@ -45,6 +45,12 @@ test('MariaDB, old servers and strangers are told from MySQL', () => {
   assert.equal(judgeVersion('temporal', 'temporal version 0.9.0 (Server 1.20.0)').kind, 'unusable');
 });
 
+test('a server that tells no version is known by its flags', () => {
+  const usage = 'Usage of fake-gcs-server:\n  -filesystem-root string\n';
+  assert.deepEqual(judgeVersion('fake-gcs-server', usage), { kind: 'usable', version: 'unknown' });
+  assert.equal(judgeVersion('fake-gcs-server', 'Usage: something else').kind, 'unusable');
+});
+
 test('the environment wins over PATH, and PATH over the cache', async () => {
   const named = await program('order/named/mysql', 'mysql  Ver 8.4.1 for Linux');
   await program('order/path/mysql', 'mysql  Ver 8.4.2 for Linux');
