@@ -120,7 +120,7 @@ class DirectoryStore implements ObjectStore {
         key,
         lengthBytes: stats.size,
         metadata: sidecar?.metadata ?? {},
-        crc32: sidecar?.crc32 ?? null,
+        checksum: sidecar === undefined ? null : { kind: 'crc32', hex: sidecar.crc32 },
       };
     });
   }

@@ -1,4 +1,5 @@
 import type { Sha256 } from '../domain/identity.ts';
+import type { Checksum } from './checksum.ts';
 
 /** What a store says of an object without reading its body. */
 export interface ObjectInfo {
@@ -6,8 +7,8 @@ export interface ObjectInfo {
   readonly lengthBytes: number;
   /** Lower-case names; empty where the store lost or never had it. Never needed to restore. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Full-object CRC-32 kept by the store itself, 8 hexadecimal digits; null where it keeps none. */
-  readonly crc32: string | null;
+  /** Of the whole object, kept by the store itself; null where it keeps none. */
+  readonly checksum: Checksum | null;
 }
 
 /** A name met while listing. Order and completeness are hints, never proof. */

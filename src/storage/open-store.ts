@@ -4,25 +4,26 @@ import { assertNever } from '../domain/errors.ts';
 import { openDirectoryStore } from './directory.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { S3Credentials } from './s3/client.ts';
-import { openS3Store } from './s3/store.ts';
 
-/** Opens a store of the configuration. Nothing is read or sent yet; credentials are read when needed. */
-export function openStore(config: StoreConfig): ObjectStore {
+/**
+ * Opens a store of the configuration. Nothing is read or sent yet; credentials are read when needed.
+ * What a kind of store needs is loaded with its first store: the library of S3 alone takes 35 MB of memory.
+ */
+export async function openStore(config: StoreConfig): Promise<ObjectStore> {
   switch (config.kind) {
     case 'directory':
       return openDirectoryStore(config);
-    case 's3':
-      return openS3Store({
-        ...config,
-        forcePathStyle: config.pathStyle,
-        credentials: config.credentials === null ? null : referenced(config.credentials),
-      });
+    case 's3': {
+      const { openS3Store } = await import('./s3/store.ts');
+      const credentials = config.credentials === null ? null : s3Credentials(config.credentials);
+      return openS3Store({ ...config, forcePathStyle: config.pathStyle, credentials });
+    }
     default:
       return assertNever(config);
   }
 }
 
-function referenced(
+function s3Credentials(
   refs: NonNullable<Extract<StoreConfig, { kind: 's3' }>['credentials']>,
 ): () => Promise<S3Credentials> {
   return async () => {

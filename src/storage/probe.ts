@@ -1,5 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import { RunningSha256 } from '../envelope/digest.ts';
+import { type Checksum, runningChecksum } from './checksum.ts';
 import type { CreateOptions, ObjectStore } from './object-store.ts';
 import { readStored } from './read-back.ts';
 import { storedDiffers } from './refusals.ts';
@@ -15,8 +16,8 @@ export interface ProbeReport {
   readonly first: 'created' | 'exists';
   readonly createMs: number;
   readonly readMs: number;
-  /** Whether the store keeps a CRC-32 of the whole object by itself. */
-  readonly keepsCrc32: boolean;
+  /** Whether the store keeps a checksum of the whole object by itself. */
+  readonly keepsChecksum: boolean;
 }
 
 /**
@@ -51,7 +52,7 @@ export async function probeStore(
     first,
     createMs,
     readMs: performance.now() - readStart,
-    keepsCrc32: info !== undefined && info.crc32 === found.crc32,
+    keepsChecksum: await isOfContent(info?.checksum ?? null),
   };
 }
 
@@ -61,6 +62,13 @@ async function create(store: ObjectStore, options: CreateOptions): Promise<'crea
   }
   const outcome = await store.create(PROBE_KEY, content(), { ...options, lengthBytes: CONTENT.length });
   return outcome.status;
+}
+
+async function isOfContent(checksum: Checksum | null): Promise<boolean> {
+  if (checksum === null) return false;
+  const expected = await runningChecksum(checksum.kind);
+  expected.update(CONTENT);
+  return checksum.hex === expected.finish();
 }
 
 function noPreconditions(store: ObjectStore, transfer: 'as-needed' | 'parts'): AppError {

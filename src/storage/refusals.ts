@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.ts';
+import { AppError, type ErrorFacts } from '../domain/errors.ts';
 import type { Sha256 } from '../domain/identity.ts';
 import type { ReadOptions } from './object-store.ts';
 
@@ -65,6 +65,24 @@ export function otherContent(location: string, key: string, found: Sha256, expec
     message: `${location} holds other content under ${key} (SHA-256 ${found}, not ${expected}): nothing was overwritten and nothing stored.`,
     hint: 'Two writers share this prefix, or somebody wrote there by hand. Find out who, and give one of them another prefix.',
     facts: { location, key, found, expected },
+  });
+}
+
+/** Adds to a failure, which is what counts, that cleaning up after it failed too; `note` says what stays behind. */
+export function withAftermath(
+  failure: unknown,
+  aftermath: unknown,
+  note: string,
+  facts: ErrorFacts = {},
+): unknown {
+  if (!(failure instanceof AppError) || !(aftermath instanceof AppError)) return failure;
+  return new AppError({
+    code: failure.code,
+    kind: failure.kind,
+    message: `${failure.message} ${note} (${aftermath.code})`,
+    ...(failure.hint === undefined ? {} : { hint: failure.hint }),
+    facts: { ...failure.facts, ...facts, abort: aftermath.message },
+    cause: failure,
   });
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
-import { bodyOf, gather, keysUnder } from './store-bodies.ts';
+import { bodyOf, crcOf, gather, keysUnder } from './store-bodies.ts';
 import { storeConformance } from './store-conformance.ts';
 
 storeConformance('directory', async () => {
@@ -15,6 +15,7 @@ storeConformance('directory', async () => {
   await mkdir(parent);
   return {
     open: () => openDirectoryStore({ id: 'main', directory }),
+    checksumOf: (bytes) => ({ kind: 'crc32', hex: crcOf(bytes) }),
     fileOf: (key) => join(directory, key),
     leftovers: () => temporaries(directory),
     vanish: () => rename(parent, `${parent}-away`),
@@ -90,11 +91,11 @@ test('without its sidecar an object is whole, only its metadata is gone', async 
   assert.match(await readFile(sidecar, 'utf8'), /"a":"b"/);
   for (const broken of ['{"metadata":', '[]', '']) {
     await writeFile(sidecar, broken);
-    const info = { key: 'bare/object', lengthBytes: 100, metadata: {}, crc32: null };
+    const info = { key: 'bare/object', lengthBytes: 100, metadata: {}, checksum: null };
     assert.deepEqual(await store.head('bare/object'), info);
   }
   await rm(sidecar);
-  assert.equal((await store.head('bare/object'))?.crc32, null);
+  assert.equal((await store.head('bare/object'))?.checksum, null);
   assert.ok((await gather(store.read('bare/object'))).equals(bytes));
 });
 

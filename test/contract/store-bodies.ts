@@ -28,3 +28,13 @@ export function sha256(bytes: Uint8Array): Sha256 {
 export function crcOf(bytes: Uint8Array): string {
   return crc32(bytes).toString(16).padStart(8, '0');
 }
+
+/** CRC-32C bit by bit, as RFC 3720 defines it: slow, and independent of any table or library. */
+export function crc32cOf(bytes: Uint8Array): string {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, '0');
+}

@@ -7,6 +7,7 @@ import type { StoredObject } from '../../src/domain/segment.ts';
 import type { SealContext } from '../../src/envelope/context.ts';
 import { noEncryption } from '../../src/envelope/keys.ts';
 import { seal } from '../../src/envelope/seal.ts';
+import type { Checksum } from '../../src/storage/checksum.ts';
 import { createOrCompare } from '../../src/storage/create-once.ts';
 import type { CreateOutcome, ObjectStore } from '../../src/storage/object-store.ts';
 import { PROBE_KEY, probeStore } from '../../src/storage/probe.ts';
@@ -20,6 +21,8 @@ export interface StoreHarness {
   open(): ObjectStore;
   /** File in which the bytes of an object lie. */
   fileOf(key: string): string;
+  /** What the store keeps of an object of these bytes. */
+  checksumOf(bytes: Uint8Array): Checksum;
   /** Names of whatever uploads left behind that are no objects. */
   leftovers(): Promise<readonly string[]>;
   /** Takes the store away. */
@@ -235,7 +238,7 @@ export function storeConformance(name: string, start: () => Promise<StoreHarness
             key: `metadata/${size}`,
             lengthBytes: size,
             metadata,
-            crc32: crcOf(bytes),
+            checksum: harness.checksumOf(bytes),
           },
         );
       }
@@ -320,6 +323,7 @@ export function storeConformance(name: string, start: () => Promise<StoreHarness
     test('the probe accepts this store, twice, and leaves one small object', async () => {
       const first = await probeStore(store);
       assert.equal(first.first, 'created');
+      assert.ok(first.keepsChecksum);
       assert.equal((await probeStore(store)).first, 'exists');
       assert.deepEqual(await keysUnder(store, 'probe/'), [PROBE_KEY]);
       assert.deepEqual(await harness.leftovers(), []);

@@ -1,8 +1,8 @@
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
+import { backOff } from '../wait.ts';
 import { withSignal } from './bucket.ts';
 import { s3Failure } from './errors.ts';
 import type { Upload } from './task.ts';
-import { backOff } from './wait.ts';
 
 const ATTEMPTS = 6;
 

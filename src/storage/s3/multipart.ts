@@ -6,13 +6,13 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { AppError } from '../../domain/errors.ts';
-import { storeUnreachable } from '../refusals.ts';
+import type { Part } from '../parts.ts';
+import { storeUnreachable, withAftermath } from '../refusals.ts';
 import { crcToBase64, withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error, s3Failure } from './errors.ts';
-import { type Part, partsInFlight } from './parts.ts';
-import { checkLength, type Upload } from './task.ts';
+import { partsInFlight } from './parts.ts';
+import type { Upload } from './task.ts';
 
 const ABORT_TIMEOUT_MS = 30_000;
 
@@ -29,7 +29,7 @@ export async function putParts(
   let status: 'created' | 'exists';
   try {
     const parts = await sendParts(task, uploadId, first, rest);
-    checkLength(task);
+    task.digest.checkLength(task.objectKey, task.options.lengthBytes);
     status = await complete(task, uploadId, parts);
   } catch (error) {
     throw await abortAfter(task, uploadId, error);
@@ -166,14 +166,8 @@ async function abortAfter(task: Upload, uploadId: string, failure: unknown): Pro
     await abort(task, uploadId);
     return failure;
   } catch (error) {
-    if (!(failure instanceof AppError) || !(error instanceof AppError)) return failure;
-    return new AppError({
-      code: failure.code,
-      kind: failure.kind,
-      message: `${failure.message} The parts sent so far could not be removed (${error.code}) and take space until a lifecycle rule ends the upload.`,
-      ...(failure.hint === undefined ? {} : { hint: failure.hint }),
-      facts: { ...failure.facts, uploadId, abort: error.message },
-      cause: failure,
-    });
+    const note =
+      'The parts sent so far could not be removed and take space until a lifecycle rule ends the upload.';
+    return withAftermath(failure, error, note, { uploadId });
   }
 }

@@ -18,38 +18,3 @@ export function partBytes(number: number, lengthBytes: number | null): number {
 export function partsInFlight(bytes: number): number {
   return Math.max(1, Math.floor(IN_FLIGHT_BYTES / bytes));
 }
-
-/** One part, in memory. */
-export interface Part {
-  readonly number: number;
-  readonly bytes: Buffer;
-  readonly last: boolean;
-}
-
-/** Cuts a stream into parts, each gathered into one piece. An empty stream is one empty part. */
-export async function* cutParts(
-  body: AsyncIterable<Uint8Array>,
-  lengthBytes: number | null,
-): AsyncGenerator<Part> {
-  let number = 1;
-  let pieces: Uint8Array[] = [];
-  let gathered = 0;
-  for await (const chunk of body) {
-    for (let rest = chunk; rest.length > 0; ) {
-      const size = partBytes(number, lengthBytes);
-      // A full part waits for the next byte, which says that it is not the last.
-      if (gathered === size) {
-        yield { number, bytes: Buffer.concat(pieces, gathered), last: false };
-        number += 1;
-        pieces = [];
-        gathered = 0;
-        continue;
-      }
-      const piece = rest.subarray(0, size - gathered);
-      pieces.push(piece);
-      gathered += piece.length;
-      rest = rest.subarray(piece.length);
-    }
-  }
-  yield { number, bytes: Buffer.concat(pieces, gathered), last: true };
-}

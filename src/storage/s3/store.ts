@@ -75,12 +75,13 @@ class S3Store implements ObjectStore {
     });
     try {
       const answer = await this.#bucket.client.send(command, withSignal(signal));
-      const whole = answer.ChecksumType !== 'COMPOSITE' && answer.ChecksumCRC32 !== undefined;
+      const { ChecksumType, ChecksumCRC32 } = answer;
+      const whole = ChecksumType !== 'COMPOSITE' && ChecksumCRC32 !== undefined;
       return {
         key,
         lengthBytes: answer.ContentLength ?? 0,
         metadata: answer.Metadata ?? {},
-        crc32: whole ? crcFromBase64(answer.ChecksumCRC32 ?? '') : null,
+        checksum: whole ? { kind: 'crc32', hex: crcFromBase64(ChecksumCRC32) } : null,
       };
     } catch (error) {
       // An answer to HEAD has no body: a bucket that is missing looks like a missing object here.

@@ -1,12 +1,13 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { BodyDigest } from '../body-digest.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
-import { BodyDigest } from './body-digest.ts';
+import { cutParts } from '../parts.ts';
 import { type Bucket, crcToBase64, withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error } from './errors.ts';
 import { putParts } from './multipart.ts';
-import { cutParts } from './parts.ts';
-import { checkLength, type Upload } from './task.ts';
+import { partBytes } from './parts.ts';
+import type { Upload } from './task.ts';
 
 /**
  * Creates an object with `If-None-Match: *`: in one request where it fits into one part, else in
@@ -20,7 +21,8 @@ export async function upload(
   options: CreateOptions,
 ): Promise<CreateOutcome> {
   const task: Upload = { bucket, objectKey, options, digest: new BodyDigest() };
-  const parts = cutParts(task.digest.watch(body, options.signal), options.lengthBytes ?? null);
+  const sizeOf = (number: number) => partBytes(number, options.lengthBytes ?? null);
+  const parts = cutParts(task.digest.watch(body, options.signal), { sizeOf, blockOf: () => null });
   try {
     // `cutParts` yields one part at least.
     const { value: first } = await parts.next();
@@ -34,7 +36,7 @@ export async function upload(
 
 async function putWhole(task: Upload, bytes: Buffer): Promise<'created' | 'exists'> {
   const { bucket, objectKey, options, digest } = task;
-  checkLength(task);
+  digest.checkLength(objectKey, options.lengthBytes);
   const command = new PutObjectCommand({
     Bucket: bucket.name,
     Key: objectKey,

@@ -1,5 +1,6 @@
-import type { Sha256 } from '../../domain/identity.ts';
-import { RunningCrc32, RunningSha256 } from '../../envelope/digest.ts';
+import type { Sha256 } from '../domain/identity.ts';
+import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
+import { bodyLengthDiffers } from './refusals.ts';
 
 /** Length and digests of a whole body, on its way into parts. */
 export class BodyDigest {
@@ -23,6 +24,12 @@ export class BodyDigest {
   /** CRC-32 of all that has passed. */
   get crc32(): string {
     return this.#crc32.finish();
+  }
+
+  /** Refuses a body of another length than was announced, before anything becomes visible. @throws corrupt */
+  checkLength(objectKey: string, announcedBytes: number | undefined): void {
+    if (announcedBytes === undefined || announcedBytes === this.lengthBytes) return;
+    throw bodyLengthDiffers(objectKey, announcedBytes, this.lengthBytes);
   }
 
   /** To be asked once. */

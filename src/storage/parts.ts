@@ -1,0 +1,62 @@
+/** One part of a body, in memory. */
+export interface Part {
+  /** From 1. */
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly last: boolean;
+}
+
+/** How a body is cut. */
+export interface Cut {
+  /** Size of part `number`, from 1. */
+  readonly sizeOf: (number: number) => number;
+  /** Memory to gather part `number` in, as large as that; null lets it have its own. */
+  readonly blockOf: (number: number) => Buffer | null;
+}
+
+/** Cuts a stream into parts, each gathered into one piece. An empty stream is one empty part. */
+export async function* cutParts(body: AsyncIterable<Uint8Array>, cut: Cut): AsyncGenerator<Part> {
+  let number = 1;
+  let gathering = new Gathering(cut.blockOf(number));
+  for await (const chunk of body) {
+    for (let rest = chunk; rest.length > 0; ) {
+      const missing = cut.sizeOf(number) - gathering.lengthBytes;
+      // A full part waits for the next byte, which says that it is not the last.
+      if (missing === 0) {
+        yield { number, bytes: gathering.take(), last: false };
+        number += 1;
+        gathering = new Gathering(cut.blockOf(number));
+        continue;
+      }
+      gathering.add(rest.subarray(0, missing));
+      rest = rest.subarray(missing);
+    }
+  }
+  yield { number, bytes: gathering.take(), last: true };
+}
+
+/** The bytes of one part, as they come. */
+class Gathering {
+  readonly #block: Buffer | null;
+  readonly #pieces: Uint8Array[] = [];
+  #lengthBytes = 0;
+
+  constructor(block: Buffer | null) {
+    this.#block = block;
+  }
+
+  get lengthBytes(): number {
+    return this.#lengthBytes;
+  }
+
+  add(piece: Uint8Array): void {
+    if (this.#block === null) this.#pieces.push(piece);
+    else this.#block.set(piece, this.#lengthBytes);
+    this.#lengthBytes += piece.length;
+  }
+
+  take(): Buffer {
+    if (this.#block === null) return Buffer.concat(this.#pieces, this.#lengthBytes);
+    return this.#block.subarray(0, this.#lengthBytes);
+  }
+}
