@@ -88,6 +88,11 @@ export default {
       to: { couldNotResolve: true },
     },
     sdkHome('aws-sdk', '^node_modules/@aws-sdk/', ['^src/storage/s3/', '^src/envelope/keys']),
+    sdkHome(
+      'google-cloud',
+      ['^node_modules/@google-cloud/', '^node_modules/google-auth-library/'],
+      ['^src/storage/gcs/', '^src/envelope/keys'],
+    ),
     sdkHome('aws-encryption-sdk', '^node_modules/@aws-crypto/', ['^src/envelope/']),
     sdkHome('mysql2', '^node_modules/mysql2/', ['^src/mysql/']),
     sdkHome('execa', '^node_modules/execa/', ['^src/process/']),

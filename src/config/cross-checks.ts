@@ -55,27 +55,56 @@ function checkSource(source: Readonly<Record<string, unknown>>, at: Path): Findi
   return findings;
 }
 
+const HOMES = ['directory', 's3', 'gcs'] as const;
+
 function checkStore(store: Readonly<Record<string, unknown>>, at: Path): Finding[] {
-  const { directory, s3 } = store;
-  if (directory === undefined && s3 === undefined) {
-    return [{ path: at, problem: 'this store has neither directory nor s3: give one of them' }];
+  const [first, second] = HOMES.filter((home) => store[home] !== undefined);
+  if (first === undefined) {
+    return [{ path: at, problem: 'this store has neither directory nor s3 nor gcs: give one of them' }];
   }
-  if (directory !== undefined && s3 !== undefined) {
-    return [{ path: [...at, 's3'], problem: 's3 stands beside directory: a store has one home' }];
+  if (second !== undefined) {
+    return [{ path: [...at, second], problem: `${second} stands beside ${first}: a store has one home` }];
   }
-  const bucket = asObject(s3);
+  if (first === 's3') return checkS3(asObject(store['s3']), [...at, 's3']);
+  return first === 'gcs' ? checkGcs(asObject(store['gcs']), [...at, 'gcs']) : [];
+}
+
+function checkS3(bucket: Readonly<Record<string, unknown>>, at: Path): Finding[] {
   const findings: Finding[] = [];
   const keys = ['accessKeyId', 'secretAccessKey'] as const;
-  for (const key of keys) findings.push(...checkSecret(bucket[key], [...at, 's3', key]));
+  for (const key of keys) findings.push(...checkSecret(bucket[key], [...at, key]));
   const given = keys.filter((key) => bucket[key] !== undefined);
   if (given.length === 1) {
     const problem = `${given[0]} stands alone: give accessKeyId and secretAccessKey, or neither`;
-    findings.push({ path: [...at, 's3', given[0] ?? ''], problem });
+    findings.push({ path: [...at, given[0] ?? ''], problem });
   }
   if (hasPassword(bucket['endpoint'])) {
     const problem =
       'endpoint holds a user or password: give accessKeyId and secretAccessKey by reference instead';
-    findings.push({ path: [...at, 's3', 'endpoint'], problem });
+    findings.push({ path: [...at, 'endpoint'], problem });
+  }
+  return findings;
+}
+
+function checkGcs(bucket: Readonly<Record<string, unknown>>, at: Path): Finding[] {
+  const { credentials, endpoint } = bucket;
+  const findings = checkSecret(credentials, [...at, 'credentials']);
+  const url = typeof endpoint === 'string' ? URL.parse(endpoint) : null;
+  if (credentials === 'anonymous' && endpoint === undefined) {
+    const problem = 'credentials is anonymous without an endpoint: Google lets nobody write without a name';
+    findings.push({ path: [...at, 'credentials'], problem });
+  }
+  if (hasPassword(endpoint)) {
+    const problem = 'endpoint holds a user or password: give credentials by reference instead';
+    findings.push({ path: [...at, 'endpoint'], problem });
+  } else if (url?.protocol === 'http:' && credentials !== 'anonymous') {
+    const problem =
+      'endpoint is not encrypted, and whoever listens would have the token: give https://, or credentials: anonymous';
+    findings.push({ path: [...at, 'endpoint'], problem });
+  }
+  if (bucket['retentionMode'] !== undefined && bucket['retentionDays'] === undefined) {
+    const problem = 'retentionMode stands alone: give retentionDays, too';
+    findings.push({ path: [...at, 'retentionMode'], problem });
   }
   return findings;
 }
@@ -116,17 +145,24 @@ interface PlacedStore {
 
 function placedStores(list: unknown, at: Path, base: string): PlacedStore[] {
   return asArray(list).flatMap((item, index): PlacedStore[] => {
-    const { directory, s3 } = asObject(item);
+    const { directory, s3, gcs } = asObject(item);
     if (typeof directory === 'string') {
       const place = resolve(base, directory);
       return [{ at: [...at, index, 'directory'], place: `/directory${place}`, shown: place }];
     }
-    const { bucket, prefix, endpoint } = asObject(s3);
-    if (typeof bucket !== 'string') return [];
-    const inBucket = typeof prefix === 'string' && prefix !== '' ? `${bucket}/${prefix}` : bucket;
-    const host = typeof endpoint === 'string' ? (URL.parse(endpoint)?.host ?? '') : 'aws';
-    return [{ at: [...at, index, 's3'], place: `/s3/${host}/${inBucket}`, shown: `s3://${inBucket}` }];
+    return [
+      ...placedBucket(s3, [...at, index, 's3'], 's3', 'aws'),
+      ...placedBucket(gcs, [...at, index, 'gcs'], 'gs', 'google'),
+    ];
   });
+}
+
+function placedBucket(written: unknown, at: Path, scheme: 's3' | 'gs', provider: string): PlacedStore[] {
+  const { bucket, prefix, endpoint } = asObject(written);
+  if (typeof bucket !== 'string') return [];
+  const inBucket = typeof prefix === 'string' && prefix !== '' ? `${bucket}/${prefix}` : bucket;
+  const host = typeof endpoint === 'string' ? (URL.parse(endpoint)?.host ?? '') : provider;
+  return [{ at, place: `/${scheme}/${host}/${inBucket}`, shown: `${scheme}://${inBucket}` }];
 }
 
 function collisions(stores: readonly PlacedStore[]): Finding[] {

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import type { Finding } from './cross-checks.ts';
 import { nearest } from './nearest.ts';
 
-const SECRETS = new Set(['password', 'apiKey', 'accessKeyId', 'secretAccessKey']);
+const REFERENCE = '{ file: PATH } or { env: NAME }';
+/** What stands under these keys must be, and is never quoted. */
+const SECRETS: ReadonlyMap<string, string> = new Map([
+  ['password', REFERENCE],
+  ['apiKey', REFERENCE],
+  ['accessKeyId', REFERENCE],
+  ['secretAccessKey', REFERENCE],
+  ['credentials', '{ file: PATH } or { env: NAME }, or the word anonymous'],
+]);
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly (string | number)[];
@@ -42,9 +50,10 @@ function secretFinding(path: Path, root: unknown): Finding {
   const value = valueAt(root, path);
   const what = nameOf(path);
   const isReference = typeof value === 'object' && value !== null;
+  const meant = SECRETS.get(what) ?? REFERENCE;
   const problem = isReference
-    ? `${what} must be { file: PATH } or { env: NAME }, with nothing else in it`
-    : `${what} is written here itself, and whoever sees this file would know it: write { file: PATH } or { env: NAME }`;
+    ? `${what} must be ${meant}, with nothing else in it`
+    : `${what} is written here itself, and whoever sees this file would know it: write ${meant}`;
   return { path, problem };
 }
 

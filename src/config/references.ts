@@ -1,8 +1,8 @@
 import { loadSigningKey, loadTrustedKey } from '../catalog/keys.ts';
-import { AppError } from '../domain/errors.ts';
+import { AppError, assertNever } from '../domain/errors.ts';
 import { loadKeyFile } from '../envelope/keys.ts';
 import { describeSecret, readSecret, type SecretRef } from './secret.ts';
-import type { ClusterConfig, PitrailConfig } from './types.ts';
+import type { ClusterConfig, PitrailConfig, StoreConfig } from './types.ts';
 
 /** Whether one secret or key that the configuration points to can be used. */
 export type ReferenceCheck =
@@ -36,20 +36,31 @@ function clusterReferences(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Refe
   const { encryption, signing } = cluster;
   return [
     ...cluster.sources.map(({ id, password }) => secret(`password of ${id}`, password, env)),
-    ...cluster.stores.flatMap((store) => {
-      const credentials = store.kind === 's3' ? store.credentials : null;
-      if (credentials === null) return [];
-      return [
-        secret(`access key id of ${store.id}`, credentials.accessKeyId, env),
-        secret(`secret access key of ${store.id}`, credentials.secretAccessKey, env),
-      ];
-    }),
+    ...cluster.stores.flatMap((store) => storeReferences(store, env)),
     ...(encryption.kind === 'none' ? [] : [file('encryption key', encryption.keyFile, loadKeyFile)]),
     ...(signing.keyFile === null ? [] : [file('signing key', signing.keyFile, loadSigningKey)]),
     ...(signing.publicKeyFile === null
       ? []
       : [file('trusted public key', signing.publicKeyFile, loadTrustedKey)]),
   ];
+}
+
+function storeReferences(store: StoreConfig, env: NodeJS.ProcessEnv): Reference[] {
+  switch (store.kind) {
+    case 'directory':
+      return [];
+    case 's3':
+      if (store.credentials === null) return [];
+      return [
+        secret(`access key id of ${store.id}`, store.credentials.accessKeyId, env),
+        secret(`secret access key of ${store.id}`, store.credentials.secretAccessKey, env),
+      ];
+    case 'gcs':
+      if (typeof store.credentials === 'string') return [];
+      return [secret(`credentials of ${store.id}`, store.credentials, env)];
+    default:
+      return assertNever(store);
+  }
 }
 
 function secret(what: string, ref: SecretRef, env: NodeJS.ProcessEnv): Reference {

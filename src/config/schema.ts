@@ -43,6 +43,14 @@ const source = z.strictObject({
   binlogDir: path.describe('Folder of the binary logs on the host of the worker.'),
 });
 
+const prefix = z
+  .string()
+  .regex(/^(?!\/)(?!.*\/$)(?!.*\/\/)[\x21-\x7e]*$/, 'must not start or end with a slash')
+  .default('');
+const endpoint = z
+  .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
+  .optional();
+
 const s3 = z.strictObject({
   bucket: z
     .string()
@@ -51,13 +59,8 @@ const s3 = z.strictObject({
       'must be a bucket name: 3 to 63 lower-case letters, digits, dots, hyphens',
     ),
   region: text,
-  prefix: z
-    .string()
-    .regex(/^(?!\/)(?!.*\/$)(?!.*\/\/)[\x21-\x7e]*$/, 'must not start or end with a slash')
-    .default(''),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
-    .optional(),
+  prefix,
+  endpoint,
   pathStyle: z.boolean().default(false).describe('For most servers other than AWS: true.'),
   accessKeyId: secret
     .optional()
@@ -65,10 +68,48 @@ const s3 = z.strictObject({
   secretAccessKey: secret.optional(),
 });
 
+const gcs = z.strictObject({
+  bucket: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/,
+      'must be a bucket name: 3 or more lower-case letters, digits, dots, hyphens, underscores',
+    ),
+  prefix,
+  endpoint: endpoint.describe("Another server than Google's; http:// needs credentials: anonymous."),
+  projectId: text
+    .optional()
+    .describe("The project that requests are billed to, where the bucket's requester pays."),
+  credentials: z
+    .union([z.literal('anonymous'), secret])
+    .optional()
+    .describe(
+      'A service account key (JSON) by reference, or the word anonymous for an emulator. ' +
+        'Without it the usual sources of Google Cloud (environment, gcloud, the service account of the machine) are asked.',
+    ),
+  retentionDays: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .optional()
+    .describe('No object may be deleted for so long; the bucket must allow object retention.'),
+  retentionMode: z
+    .enum(['unlocked', 'locked'])
+    .optional()
+    .describe(
+      'Whether retention may be shortened by those who have the permission (unlocked, the default) or by nobody.',
+    ),
+  hold: z
+    .enum(['event-based', 'temporary'])
+    .optional()
+    .describe('Every object is created under this hold, and cannot be deleted until somebody releases it.'),
+});
+
 const store = z.strictObject({
   id: name,
-  directory: path.optional().describe('A folder; or give s3.'),
-  s3: s3.optional(),
+  directory: path.optional().describe('A folder; or give s3 or gcs.'),
+  s3: s3.optional().describe('A bucket at AWS, or at any server that speaks S3.'),
+  gcs: gcs.optional().describe('A bucket of Google Cloud Storage.'),
 });
 
 const archive = z.strictObject({

@@ -82,9 +82,10 @@ function settleEndpoint(source: WrittenCluster['sources'][number], base: string)
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {
-  const { id, directory, s3 } = store;
+  const { id, directory, s3, gcs } = store;
   if (directory !== undefined) return { kind: 'directory', id, directory: resolve(base, directory) };
-  if (s3 === undefined) throw unchecked('a store without directory and s3');
+  if (gcs !== undefined) return settleGcs(id, gcs, base);
+  if (s3 === undefined) throw unchecked('a store without a home');
   const { accessKeyId, secretAccessKey } = s3;
   return {
     kind: 's3',
@@ -101,6 +102,27 @@ function settleStore(store: WrittenCluster['stores'][number], base: string): Sto
             accessKeyId: settleSecret(accessKeyId, base),
             secretAccessKey: settleSecret(secretAccessKey, base),
           },
+  };
+}
+
+function settleGcs(
+  id: string,
+  gcs: NonNullable<WrittenCluster['stores'][number]['gcs']>,
+  base: string,
+): StoreConfig {
+  const { credentials = 'default', retentionDays, retentionMode = 'unlocked' } = gcs;
+  return {
+    kind: 'gcs',
+    id,
+    bucket: gcs.bucket,
+    prefix: gcs.prefix,
+    endpoint: gcs.endpoint ?? null,
+    billedProject: gcs.projectId ?? null,
+    credentials: typeof credentials === 'string' ? credentials : settleSecret(credentials, base),
+    protection: {
+      retention: retentionDays === undefined ? null : { days: retentionDays, mode: retentionMode },
+      hold: gcs.hold ?? null,
+    },
   };
 }
 

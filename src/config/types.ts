@@ -36,6 +36,22 @@ export type StoreConfig =
       readonly pathStyle: boolean;
       /** Null: the usual AWS sources are asked. */
       readonly credentials: { readonly accessKeyId: SecretRef; readonly secretAccessKey: SecretRef } | null;
+    }
+  | {
+      readonly kind: 'gcs';
+      readonly id: string;
+      readonly bucket: string;
+      /** Without slashes at its ends; empty for the whole bucket. */
+      readonly prefix: string;
+      readonly endpoint: string | null;
+      /** The project that is billed where the requester pays. */
+      readonly billedProject: string | null;
+      /** `default`: what Google's own tools find; `anonymous`: nobody; else where a service account key lies. */
+      readonly credentials: 'default' | 'anonymous' | SecretRef;
+      readonly protection: {
+        readonly retention: { readonly days: number; readonly mode: 'unlocked' | 'locked' } | null;
+        readonly hold: 'event-based' | 'temporary' | null;
+      };
     };
 
 export type EncryptionConfig =

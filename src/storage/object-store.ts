@@ -55,8 +55,8 @@ export interface ReadOptions {
  */
 export interface ObjectStore {
   readonly id: string;
-  readonly kind: 'directory' | 's3';
-  /** For people: `s3://bucket/prefix` or a folder. Holds no secret. */
+  readonly kind: 'directory' | 's3' | 'gcs';
+  /** For people: `s3://bucket/prefix`, `gs://bucket/prefix` or a folder. Holds no secret. */
   readonly location: string;
 
   /**

@@ -1,7 +1,8 @@
-import { readSecret } from '../config/secret.ts';
+import { readSecret, type SecretRef } from '../config/secret.ts';
 import type { StoreConfig } from '../config/types.ts';
 import { assertNever } from '../domain/errors.ts';
 import { openDirectoryStore } from './directory.ts';
+import type { GcsCredentials } from './gcs/access.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { S3Credentials } from './s3/client.ts';
 
@@ -18,6 +19,10 @@ export async function openStore(config: StoreConfig): Promise<ObjectStore> {
       const credentials = config.credentials === null ? null : s3Credentials(config.credentials);
       return openS3Store({ ...config, forcePathStyle: config.pathStyle, credentials });
     }
+    case 'gcs': {
+      const { openGcsStore } = await import('./gcs/store.ts');
+      return openGcsStore({ ...config, credentials: gcsCredentials(config.credentials) });
+    }
     default:
       return assertNever(config);
   }
@@ -30,4 +35,9 @@ function s3Credentials(
     const [id, secret] = await Promise.all([readSecret(refs.accessKeyId), readSecret(refs.secretAccessKey)]);
     return { accessKeyId: id.reveal(), secretAccessKey: secret.reveal() };
   };
+}
+
+function gcsCredentials(credentials: 'default' | 'anonymous' | SecretRef): GcsCredentials {
+  if (typeof credentials === 'string') return { kind: credentials };
+  return { kind: 'given', read: async () => (await readSecret(credentials)).reveal() };
 }

@@ -77,7 +77,7 @@ function noPreconditions(store: ObjectStore, transfer: 'as-needed' | 'parts'): A
     code: 'NoPreconditions',
     kind: 'refused',
     message: `${store.location} wrote over an object that was to be created only where none exists (by ${way}): an archive there could lose what it holds, so nothing is stored.`,
-    hint: 'Use a store that honours If-None-Match on PutObject and CompleteMultipartUpload, or a newer version of this one.',
+    hint: 'Use a store that honours If-None-Match on PutObject and CompleteMultipartUpload (S3) or ifGenerationMatch (GCS), or a newer version of this one.',
     facts: { store: store.id, location: store.location, way },
   });
 }

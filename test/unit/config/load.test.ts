@@ -192,3 +192,79 @@ test('what is no YAML, or empty, is refused with its line', () => {
     /^7:9: this key stands twice/,
   );
 });
+
+const GCS = '- { id: gcs, gcs: { bucket: shop-pitr, prefix: prod } }';
+const S3_LINE = '- { id: s3, s3: { bucket: shop-pitr, region: eu-west-1, prefix: prod } }';
+
+function gcsStore(fields: string) {
+  const text = GOOD.replace(S3_LINE, GCS.replace('prefix: prod', fields));
+  return parseConfig(text, '/etc/pitrail/pitrail.yaml').clusters[0]?.stores[1];
+}
+
+function gcsError(fields: string): string {
+  return oneError(S3_LINE, GCS.replace('prefix: prod', fields));
+}
+
+test('a bucket of Google: the usual credentials, a key by reference, or nobody at an emulator', () => {
+  assert.deepEqual(gcsStore('prefix: prod'), {
+    kind: 'gcs',
+    id: 'gcs',
+    bucket: 'shop-pitr',
+    prefix: 'prod',
+    endpoint: null,
+    billedProject: null,
+    credentials: 'default',
+    protection: { retention: null, hold: null },
+  });
+  const whole = gcsStore(
+    'credentials: { file: key.json }, projectId: paying, retentionDays: 30, retentionMode: locked, hold: temporary',
+  );
+  assert(whole?.kind === 'gcs');
+  assert.deepEqual(whole.credentials, { file: '/etc/pitrail/key.json' });
+  assert.equal(whole.billedProject, 'paying');
+  assert.deepEqual(whole.protection, { retention: { days: 30, mode: 'locked' }, hold: 'temporary' });
+  const emulator = gcsStore('endpoint: "http://gcs:4443", credentials: anonymous, retentionDays: 1');
+  assert(emulator?.kind === 'gcs');
+  assert.deepEqual([emulator.endpoint, emulator.credentials], ['http://gcs:4443', 'anonymous']);
+  assert.deepEqual(emulator.protection.retention, { days: 1, mode: 'unlocked' });
+});
+
+test('a token is not sent where others can listen, and nobody writes at Google', () => {
+  assert.match(gcsError('endpoint: "http://gcs:4443"'), /^11:46: endpoint is not encrypted/);
+  assert.match(
+    gcsError('endpoint: "http://gcs:4443", credentials: { env: KEY }'),
+    /whoever listens would have the token/,
+  );
+  assert.match(gcsError('credentials: anonymous'), /credentials is anonymous without an endpoint/);
+  assert.match(gcsError('endpoint: "https://user:hunter2-canary@gcs"'), /endpoint holds a user or password/);
+  assert.match(gcsError('retentionMode: locked'), /retentionMode stands alone/);
+  assert.match(gcsError('hold: forever'), /hold is "forever", but must be "event-based" or "temporary"/);
+});
+
+test('a service account key written into the file is refused and never repeated', () => {
+  const secret = 'hunter2-canary';
+  for (const form of [
+    secret,
+    `{ private_key: ${secret} }`,
+    `{ file: a, private_key: ${secret} }`,
+    `[${secret}]`,
+    `{ ${secret}: 1 }`,
+  ]) {
+    const told = gcsError(`credentials: ${form}`);
+    assert(!told.includes(secret), told);
+    assert.match(told, /credentials .*(anonymous|exactly one)/);
+  }
+});
+
+test('a store has one home, and two buckets of one name at two providers are two places', () => {
+  assert.match(
+    oneError('directory: store }', 'directory: store, gcs: { bucket: aaa } }'),
+    /^10:39: gcs stands beside directory/,
+  );
+  const homeless = errorsOf(GOOD.replace('directory: store }', 'kind: gcs }'));
+  assert.match(homeless[0] ?? '', /^10:9: this store has neither directory nor s3 nor gcs/);
+  const both = GOOD.replace(S3_LINE, `${S3_LINE}\n      ${GCS}`);
+  assert.equal(parseConfig(both, '/x/y.yaml').clusters[0]?.stores.length, 3);
+  const twice = errorsOf(GOOD.replace(S3_LINE, `${GCS}\n      ${GCS.replace('id: gcs', 'id: again')}`));
+  assert.match(twice[0] ?? '', /gs:\/\/shop-pitr\/prod is another store already/);
+});

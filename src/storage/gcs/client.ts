@@ -1,0 +1,47 @@
+import { GcsAccess, type GcsCredentials } from './access.ts';
+import type { Bucket } from './bucket.ts';
+import { type GcsTimeouts, HttpClient } from './http.ts';
+import type { Protection } from './protection.ts';
+
+const DEFAULT_TIMEOUTS: GcsTimeouts = { connectMs: 10_000, idleMs: 60_000 };
+const GOOGLE = 'https://storage.googleapis.com';
+
+export interface GcsStoreConfig {
+  readonly id: string;
+  readonly bucket: string;
+  /** Without slashes at its ends; empty for the whole bucket. */
+  readonly prefix: string;
+  /** Another server than Google's. */
+  readonly endpoint: string | null;
+  /** The project that is billed where the requester pays. */
+  readonly billedProject: string | null;
+  readonly credentials: GcsCredentials;
+  readonly protection: Protection;
+  readonly timeouts?: GcsTimeouts;
+}
+
+/** A bucket with its connections. No request is sent yet. */
+export function openBucket(config: GcsStoreConfig): Bucket {
+  const timeouts = config.timeouts ?? DEFAULT_TIMEOUTS;
+  const endpoint = (config.endpoint ?? GOOGLE).replace(/\/+$/, '');
+  const location = gcsLocation(config);
+  const { idleMs } = timeouts;
+  return {
+    access: new GcsAccess({ location, endpoint, credentials: config.credentials, idleMs }),
+    http: new HttpClient(timeouts),
+    name: config.bucket,
+    location,
+    endpoint,
+    billedProject: config.billedProject,
+    protection: config.protection,
+    idleMs,
+  };
+}
+
+/** For people: where the objects lie. */
+function gcsLocation({ bucket, prefix, endpoint }: GcsStoreConfig): string {
+  const path = prefix === '' ? '' : `/${prefix}`;
+  // An endpoint may name a user; only its host is shown.
+  const server = endpoint === null ? '' : ` at ${new URL(endpoint).host}`;
+  return `gs://${bucket}${path}${server}`;
+}
