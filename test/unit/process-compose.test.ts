@@ -41,8 +41,8 @@ const compose = z.strictObject({
 
 const file = compose.parse(parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }));
 
-test('offers MySQL, Temporal with its web UI, an S3 server and a worker', () => {
-  assert.deepEqual(Object.keys(file.services), ['mysql', 'temporal', 's3', 'prepare', 'worker']);
+test('offers MySQL, Temporal with its web UI, an S3 and a GCS server and a worker', () => {
+  assert.deepEqual(Object.keys(file.services), ['mysql', 'temporal', 's3', 'gcs', 'prepare', 'worker']);
   assert.ok(file.services['temporal']?.ports?.some((port) => port.endsWith(':8233')));
   assert.ok(!file.services['temporal']?.command.includes('--headless'));
 });
@@ -50,6 +50,7 @@ test('offers MySQL, Temporal with its web UI, an S3 server and a worker', () => 
 test('runs the versions that set-up runs', () => {
   assert.match(file.services['temporal']?.image ?? '', new RegExp(`:${versions.temporal.version}$`));
   assert.match(file.services['s3']?.image ?? '', new RegExp(`:v${versions.versitygw.version}$`));
+  assert.match(file.services['gcs']?.image ?? '', new RegExp(`:${versions['fake-gcs-server'].version}$`));
   assert.match(file.services['worker']?.image ?? '', new RegExp(`^node:${versions.node.major}-`));
 });
 
@@ -85,7 +86,7 @@ test("the worker's configuration is valid, and its secrets reach it by the envir
   );
   assert.deepEqual(
     written.clusters['shop']?.stores.map((store) => store.id),
-    ['main', 's3'],
+    ['main', 's3', 'gcs'],
   );
   assert.ok(references.length >= 3);
   for (const name of references) assert.ok(name !== undefined && name in environment, name);
