@@ -1,6 +1,6 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ScanReport } from '../binlog/facts.ts';
+import { readFileChunks } from '../binlog/file-chunks.ts';
 import { type BinlogProblem, problemOf } from '../binlog/problem.ts';
 import { BinlogScanner } from '../binlog/scanner.ts';
 import { toSegmentFacts } from '../binlog/segment-facts.ts';
@@ -12,7 +12,7 @@ import { judgeClosed } from '../domain/segment-judgement.ts';
 import { parseInstant } from '../domain/time.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { type SealResult, seal } from '../envelope/seal.ts';
-import { BLOCK_BYTES } from '../envelope/zstd-params.ts';
+import { BLOCK_BYTES, BLOCKS_IN_FLIGHT } from '../envelope/zstd-params.ts';
 import { faultPoint } from '../process/fault.ts';
 import { writeWhole } from '../process/files.ts';
 import { readFacts, type SealedSegment, writeFacts } from './facts-file.ts';
@@ -87,7 +87,8 @@ async function sealFile(from: string, to: string, options: SealSegmentOptions): 
   const { log, key, level, signal, repositoryId } = options;
   const scanner = new BinlogScanner({ file: log.binlog });
   let doneBytes = 0;
-  const { output, result } = seal(createReadStream(from, { highWaterMark: BLOCK_BYTES, signal }), {
+  const blocks = readFileChunks(from, { chunkBytes: BLOCK_BYTES, buffers: BLOCKS_IN_FLIGHT + 1, signal });
+  const { output, result } = seal(blocks, {
     key,
     level,
     signal,
