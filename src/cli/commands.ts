@@ -71,6 +71,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/locate.ts')).command,
   },
   {
+    name: 'verify',
+    summary: 'walk every catalog and object, and name each difference between the stores',
+    load: async () => (await import('./commands/verify.ts')).command,
+  },
+  {
+    name: 'sync',
+    summary: 'copy to a store what another one has and it lacks',
+    load: async () => (await import('./commands/sync.ts')).command,
+  },
+  {
     name: 'serve',
     summary: 'serve archived transactions to a replica of your own',
     load: async () => (await import('./commands/serve.ts')).command,
