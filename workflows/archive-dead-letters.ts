@@ -4,7 +4,7 @@ import type { AppError } from '../src/domain/errors.ts';
 import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
 import { hostActivities, storeActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
-import type { DeadLetter, Decision } from './contracts.ts';
+import type { DeadLetter, Decision } from './contracts/archive.ts';
 import { nowText } from './now.ts';
 
 /** Logs that were given up are remembered until long after the server has purged them. */

@@ -10,7 +10,7 @@ import type {
   GivenUp,
   RoundFailure,
   StoreHead,
-} from './contracts.ts';
+} from './contracts/archive.ts';
 
 /** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
 export interface Ticket {

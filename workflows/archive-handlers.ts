@@ -1,13 +1,7 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
 import { type ArchiveEntity, closeTicket, openTicket, statusOf, ticketResult } from './archive-entity.ts';
-import {
-  type ArchiveNowResult,
-  type Contract,
-  DEAD_LETTER_DECISION,
-  type Decision,
-  NO_PAYLOAD,
-  type NoPayload,
-} from './contracts.ts';
+import { type ArchiveNowResult, DEAD_LETTER_DECISION, type Decision } from './contracts/archive.ts';
+import { type Contract, NO_PAYLOAD, type NoPayload } from './contracts/contract.ts';
 import { decode } from './decode.ts';
 import { acceptGap, archiveNow, pause, resume, retryRefused, rotateNow, status } from './messages.ts';
 

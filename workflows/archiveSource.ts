@@ -12,7 +12,12 @@ import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { archiveRound } from './archive-round.ts';
 import { archiveDetails } from './archive-words.ts';
-import { ARCHIVE_CARRY, ARCHIVE_SOURCE, type ArchiveCarry, type ArchiveSourceInput } from './contracts.ts';
+import {
+  ARCHIVE_CARRY,
+  ARCHIVE_SOURCE,
+  type ArchiveCarry,
+  type ArchiveSourceInput,
+} from './contracts/archive.ts';
 import { decode } from './decode.ts';
 import { nowText } from './now.ts';
 

@@ -13,7 +13,7 @@ import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { archiveSource } from '../../workflows/archiveSource.ts';
-import type { ArchiveStatus } from '../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../workflows/contracts/archive.ts';
 import { testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql, type TestMysqlOptions } from '../support/mysql.ts';
 import { allowRotation, createRoleUser } from '../support/mysql-users.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { CliContext } from '../command.ts';

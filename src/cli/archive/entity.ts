@@ -1,7 +1,7 @@
 import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import { fromFailure } from '../../../activities/failures.ts';
 import type { archiveSource } from '../../../workflows/archiveSource.ts';
-import type { ArchiveNowResult, ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveNowResult, ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import { controlQueue } from '../../../workflows/queues.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { TemporalSession } from '../temporal-client.ts';

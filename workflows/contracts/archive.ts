@@ -1,20 +1,9 @@
-/**
- * Everything that crosses the border of a workflow: inputs, results, signals, queries, updates.
- * All of it is plain JSON, because Temporal's CLI and web UI send it too; unknown keys are refused.
- */
+/** What crosses the border of `archiveSource`. */
 import { z } from 'zod';
-import { type ErrorKind, EXIT_CODES } from '../src/domain/errors.ts';
+import { type ErrorKind, EXIT_CODES } from '../../src/domain/errors.ts';
+import { type Contract, clusterName, sourceId } from './contract.ts';
 
-const clusterName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the name of a cluster');
-const sourceId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'is not the id of a source');
 const reasonText = z.string().min(1, 'must say why').max(500, 'is longer than 500 characters');
-
-/** A schema together with the name and the example that a failure message shows. */
-export interface Contract<T> {
-  readonly name: string;
-  readonly schema: z.ZodType<T>;
-  readonly example: string;
-}
 
 /** Input of `archiveSource`, id `archive/{cluster}/{source}`. */
 export interface ArchiveSourceInput {
@@ -174,15 +163,6 @@ export interface ArchiveNowResult {
   readonly backlog: { readonly logs: number; readonly bytes: number };
 }
 
-/** Payload of the signals `pause`, `resume`, `rotateNow` and the update `archiveNow`: an empty object or none. */
-export type NoPayload = Readonly<Record<string, never>>;
-
-export const NO_PAYLOAD: Contract<NoPayload | undefined> = {
-  name: 'payload',
-  schema: z.strictObject({}).optional(),
-  example: '{}',
-};
-
 /** Payload of the signals `retryRefused` and `acceptGap`. */
 export interface DeadLetterDecision {
   /** The binlog of the dead letter that is decided. */
@@ -199,117 +179,3 @@ export const DEAD_LETTER_DECISION: Contract<DeadLetterDecision> = {
   }),
   example: '{"binlog":"binlog.000042","reason":"purged by hand, accepted by ops"}',
 };
-
-/** Input of `takeBackup`, id `backup/{cluster}/{time}`. */
-export interface TakeBackupInput {
-  readonly cluster: string;
-  readonly source: string;
-}
-
-export const TAKE_BACKUP: Contract<TakeBackupInput> = {
-  name: 'takeBackup input',
-  schema: z.strictObject({ cluster: clusterName, source: sourceId }),
-  example: '{"cluster":"shop","source":"shop-1"}',
-};
-
-/** The five phases of a backup, in order; each is one activity of that name. */
-export const BACKUP_PHASES = [
-  'prepare',
-  'executeUnderLimits',
-  'captureCoordinates',
-  'sealAndUpload',
-  'validateAndRegister',
-] as const;
-
-export type BackupPhase = (typeof BACKUP_PHASES)[number];
-
-/** Answer of the query `progress` of `takeBackup`. */
-export interface BackupProgress {
-  /** Null until the first phase has begun. */
-  readonly backupId: string | null;
-  /** `completing`: registered, and waiting until the binlogs up to its end are archived. */
-  readonly phase: BackupPhase | 'completing' | 'done';
-  readonly startedAt: string;
-}
-
-/** Result of `takeBackup`. */
-export interface TakeBackupResult {
-  readonly cluster: string;
-  readonly source: string;
-  readonly backupId: string;
-  readonly gtidExecuted: string;
-  readonly binlog: string;
-  readonly position: number;
-  readonly timeline: number;
-  readonly dataBytes: number;
-  readonly storedBytes: number;
-  /** `waiting`: the binlogs up to its end are not archived yet, so it is no base for later targets. */
-  readonly completeness: 'complete' | 'waiting';
-  /** What the operator should know. */
-  readonly notes: readonly string[];
-  readonly stores: readonly string[];
-  readonly startedAt: string;
-  readonly finishedAt: string;
-}
-
-/** Input of `restoreToPoint`, id `restore/{cluster}/{requestId}`. */
-export interface RestoreToPointInput {
-  readonly cluster: string;
-  /** `latest`, RFC 3339 with zone, `before:GTID`, `after:GTID` or `file:[uuid/]binlog:position`. */
-  readonly target: string;
-  /** Absolute path on the restoring host; must not exist or be empty. */
-  readonly targetDir: string;
-  /** Read from this store only; null: the first that can be read. */
-  readonly store: string | null;
-  /** null: the newest. */
-  readonly timeline: number | null;
-  /** GTID set left out of the replay; empty for none. */
-  readonly skipGtids: string;
-  readonly keepRunning: boolean;
-  readonly requestId: string;
-  /** null: the region of the workflow's own task queue. */
-  readonly restoreRegion: string | null;
-}
-
-export const RESTORE_TO_POINT: Contract<RestoreToPointInput> = {
-  name: 'restoreToPoint input',
-  schema: z.strictObject({
-    cluster: clusterName,
-    target: z.string().min(1, 'is empty').max(400, 'is longer than 400 characters'),
-    targetDir: z.string().regex(/^\/[^\0]*[^\0/.]/, 'is not the absolute path of a folder'),
-    store: z.string().min(1, 'is empty').nullable().default(null),
-    timeline: z.number().int().positive().nullable().default(null),
-    skipGtids: z.string().default(''),
-    keepRunning: z.boolean().default(false),
-    requestId: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'is not a request id'),
-    restoreRegion: z.string().min(1).nullable().default(null),
-  }),
-  example:
-    '{"cluster":"shop","target":"2026-11-20T10:32:05.123456Z","targetDir":"/srv/restored","requestId":"r-1"}',
-};
-
-/** Answer of the query `progress` of `restoreToPoint`. */
-export interface RestoreToPointProgress {
-  readonly request: RestoreToPointInput;
-  readonly step:
-    | 'waiting-for-host'
-    | 'plan'
-    | 'fetch'
-    | 'replay'
-    | 'verify'
-    | 'hand-over'
-    | 'done'
-    | 'giving-up';
-  /** Name of the machine that restores; null while none has taken it. */
-  readonly host: string | null;
-  /** Known once it is planned. */
-  readonly plan: {
-    readonly backupId: string;
-    readonly transactions: number;
-    readonly segments: number;
-    readonly storedBytes: number;
-    readonly estimatedSeconds: number;
-  } | null;
-  /** RFC 3339. */
-  readonly startedAt: string;
-}
