@@ -214,7 +214,8 @@ async function commitEverywhere(
   { log, stored }: CommitInput,
   sign: Signature,
 ): Promise<CommitSummary> {
-  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts);
+  const purpose = { repositoryId: await sharedRepositoryId(repositories), key: repositories.key };
+  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, purpose);
   let timeline = 0;
   for (const { store, object } of stored) {
     timeline = await commitSegment(repositoryIn(repositories, store).catalog, segment, object, sign);
