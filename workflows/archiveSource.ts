@@ -100,9 +100,9 @@ async function sleepUnlessAsked(entity: ArchiveEntity, pollSeconds: number): Pro
   await condition(asked, `${pollSeconds} seconds`);
 }
 
-/** A decision that failed in the last round waits for the next poll like everything else. */
+/** A decision that failed in the last round, or came too early, waits for the next poll like everything else. */
 function hasFreshDecision(entity: ArchiveEntity): boolean {
-  return entity.phase !== 'failing' && entity.decisions.length > 0;
+  return entity.phase !== 'failing' && entity.decisions.some(({ behind }) => behind === null);
 }
 
 function ticketsWaiting(entity: ArchiveEntity): boolean {

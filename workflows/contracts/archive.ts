@@ -91,7 +91,14 @@ const roundFailure: z.ZodType<RoundFailure> = z.strictObject({
 });
 
 /** What an operator decided about a dead letter; carried out at the start of the next round. */
-export type Decision = DeadLetterDecision & { readonly kind: 'retry' | 'accept-gap' };
+export type Decision = DeadLetterDecision & {
+  readonly kind: 'retry' | 'accept-gap';
+  /**
+   * The binlog that must be archived, or decided on, first: until then it is not known which
+   * transactions are lost. Null where nothing holds the decision up.
+   */
+  readonly behind: string | null;
+};
 
 /** What one run of the entity hands to the next by continue-as-new. */
 export interface ArchiveCarry {
@@ -131,7 +138,12 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
       }),
     ),
     decisions: z.array(
-      z.strictObject({ kind: z.enum(['retry', 'accept-gap']), binlog: z.string(), reason: z.string() }),
+      z.strictObject({
+        kind: z.enum(['retry', 'accept-gap']),
+        binlog: z.string(),
+        reason: z.string(),
+        behind: z.string().nullable(),
+      }),
     ),
     heads: z.array(z.strictObject({ store: z.string(), sequence: z.number(), sha256: z.string() })),
     segmentsArchived: z.number(),
@@ -165,7 +177,7 @@ export interface ArchiveNowResult {
 
 /** Payload of the signals `retryRefused` and `acceptGap`. */
 export interface DeadLetterDecision {
-  /** The binlog of the dead letter that is decided. */
+  /** The binlog of the dead letter that is decided: its name, or `SERVER_UUID/NAME` where several servers have one of that name. */
   readonly binlog: string;
   /** For the audit trail. */
   readonly reason: string;
@@ -174,7 +186,9 @@ export interface DeadLetterDecision {
 export const DEAD_LETTER_DECISION: Contract<DeadLetterDecision> = {
   name: 'decision on a dead letter',
   schema: z.strictObject({
-    binlog: z.string().regex(/^[A-Za-z0-9_.-]{1,200}\.[0-9]{6,10}$/, 'is not the name of a binlog'),
+    binlog: z
+      .string()
+      .regex(/^(?:[0-9a-f-]{36}\/)?[A-Za-z0-9_.-]{1,200}\.[0-9]{6,10}$/, 'is not the name of a binlog'),
     reason: reasonText,
   }),
   example: '{"binlog":"binlog.000042","reason":"purged by hand, accepted by ops"}',
