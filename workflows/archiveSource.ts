@@ -7,7 +7,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { toFailure } from '../activities/failures.ts';
-import { type ArchiveEntity, carryOf, failureOf, openEntity, ticketsOfRound } from './archive-entity.ts';
+import {
+  type ArchiveEntity,
+  carryOf,
+  endRun,
+  failureOf,
+  openEntity,
+  ticketsOfRound,
+} from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { archiveRound } from './archive-round.ts';
@@ -40,21 +47,17 @@ export async function archiveSource(input: ArchiveSourceInput, carried?: Archive
     await untilRunning(entity);
     const pollSeconds = await roundWithItsFailure(entity);
     showDetails(entity);
-    if (isRunLong(entity) && (await allAnswered(entity))) break;
+    if (isRunLong(entity)) break;
     await sleepUnlessAsked(entity, pollSeconds);
   }
+  // Nobody can hold this up: all who wait are answered, and all else that was asked is carried on.
+  endRun(entity);
+  await condition(allHandlersFinished);
   await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
 }
 
 function isRunLong(entity: ArchiveEntity): boolean {
   return workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
-}
-
-/** Callers of `archiveNow` are answered by this run; what else is asked the next one is told, or does anyway. */
-async function allAnswered(entity: ArchiveEntity): Promise<boolean> {
-  if (ticketsWaiting(entity) || entity.rotateAsked) return false;
-  await condition(allHandlersFinished);
-  return true;
 }
 
 async function untilRunning(entity: ArchiveEntity): Promise<void> {

@@ -114,6 +114,10 @@ export interface ArchiveCarry {
   readonly lastFailure: RoundFailure | null;
   /** Why the open binlog could not be closed, at the last try. */
   readonly rotationFailure: RoundFailure | null;
+  /** Someone sent `rotateNow`, and no round has done it yet. */
+  readonly rotateAsked: boolean;
+  /** The last signal that was refused because its payload was not understood. */
+  readonly lastRefusedSignal: string | null;
 }
 
 export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
@@ -150,6 +154,8 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
     lastSuccessAt: z.string().nullable(),
     lastFailure: roundFailure.nullable(),
     rotationFailure: roundFailure.nullable(),
+    rotateAsked: z.boolean(),
+    lastRefusedSignal: z.string().nullable(),
   }),
   example: 'nothing: leave the second argument out, it is for continue-as-new',
 };
@@ -161,14 +167,14 @@ export interface ArchiveStatus extends ArchiveCarry {
   readonly phase: 'starting' | 'discovering' | 'transferring' | 'waiting' | 'paused' | 'failing';
   /** Closed binlogs not yet in every store, as of the last look. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
-  /** The last signal that was refused because its payload was not understood. */
-  readonly lastRefusedSignal: string | null;
 }
 
-/** Result of the update `archiveNow`: what became of all logs that were closed when it was asked. */
+/** Result of the update `archiveNow`: what became of the logs that were closed when it was asked. */
 export interface ArchiveNowResult {
   readonly cluster: string;
   readonly source: string;
+  /** `done`: of all of them. `goes-on`: this run of the workflow ended before, so ask the next one, at once. */
+  readonly state: 'done' | 'goes-on';
   readonly archived: readonly string[];
   readonly archivedThrough: ArchivedThrough | null;
   readonly deadLetters: readonly DeadLetter[];

@@ -48,11 +48,21 @@ async function describeEntity(handle: WorkflowHandle): Promise<string | null> {
   }
 }
 
-/** Starts the workflow where it does not run, and has it archive all that is closed as of now. @throws AppError */
-export async function archiveNow(
-  { client }: TemporalSession,
-  entity: SourceEntity,
-): Promise<ArchiveNowResult> {
+/**
+ * Starts the workflow where it does not run, and has it archive all that is closed as of now. A run
+ * of the workflow that ends meanwhile says so, and the next one is asked for the rest.
+ * @throws AppError
+ */
+export async function archiveNow(session: TemporalSession, entity: SourceEntity): Promise<ArchiveNowResult> {
+  const archived: string[] = [];
+  for (;;) {
+    const result = await askArchiveNow(session, entity);
+    archived.push(...result.archived);
+    if (result.state === 'done') return { ...result, archived };
+  }
+}
+
+function askArchiveNow({ client }: TemporalSession, entity: SourceEntity): Promise<ArchiveNowResult> {
   const startWorkflowOperation = new WithStartWorkflowOperation<typeof archiveSource>(
     'archiveSource',
     startOptions(entity),
