@@ -1,8 +1,9 @@
-import { acceptGap } from '../src/archiving/accept-gap.ts';
+import { type AcceptedGap, acceptGap } from '../src/archiving/accept-gap.ts';
 import { commitSegment, type Signature } from '../src/archiving/commit.ts';
 import { discover, viewSource } from '../src/archiving/discover.ts';
 import type { LetterRef, PlannedLog } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
+import type { Acceptance } from '../src/archiving/judge-gap.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
 import { repositoryIn, sharedRepositoryId, signAs, wallClock } from '../src/archiving/repositories.ts';
@@ -81,7 +82,9 @@ export interface LogsInput extends SourceName {
 }
 
 export interface AcceptGapInput extends SourceName {
-  readonly letter: LetterRef;
+  readonly acceptance: Acceptance;
+  /** Logs that were given up before, and those that are given up together with this one. */
+  readonly givenUp: readonly LetterRef[];
   readonly reason: string;
 }
 
@@ -155,7 +158,7 @@ export function archiveHostActivities(resources: ArchiveResources) {
     /** Closes the open binlog. */
     rotateBinlog: (input: SourceName) => on(input, ({ withSession }) => withSession(rotateBinlog)),
 
-    /** Writes down that transactions are lost; returns them. */
+    /** Writes down that transactions are lost, where it is known which; returns them. */
     acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input, sign)),
   };
 }
@@ -214,7 +217,8 @@ async function commitEverywhere(
   { log, stored }: CommitInput,
   sign: Signature,
 ): Promise<CommitSummary> {
-  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts);
+  const purpose = { repositoryId: await sharedRepositoryId(repositories), key: repositories.key };
+  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, purpose);
   let timeline = 0;
   for (const { store, object } of stored) {
     timeline = await commitSegment(repositoryIn(repositories, store).catalog, segment, object, sign);
@@ -225,21 +229,13 @@ async function commitEverywhere(
 
 function acceptLetter(
   { source, repositories, cache, withSession }: ArchiveSourceContext,
-  { letter, reason }: AcceptGapInput,
+  { acceptance, givenUp, reason }: AcceptGapInput,
   sign: Signature,
-): Promise<string> {
+): Promise<AcceptedGap> {
   return withSession(async (session) => {
-    const look = {
-      source,
-      session,
-      repositories,
-      cache,
-      heads: new Map(),
-      setAside: [],
-      givenUp: [],
-      nowMs: Date.now(),
-    };
-    const view = await viewSource(look);
-    return acceptGap({ view, repositories, letter, reason, sign });
+    // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
+    const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };
+    const view = await viewSource({ ...look, givenUp });
+    return acceptGap({ view, repositories, acceptance, reason, sign });
   });
 }

@@ -7,12 +7,24 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { toFailure } from '../activities/failures.ts';
-import { type ArchiveEntity, carryOf, failureOf, openEntity, ticketsOfRound } from './archive-entity.ts';
+import {
+  type ArchiveEntity,
+  carryOf,
+  endRun,
+  failureOf,
+  openEntity,
+  ticketsOfRound,
+} from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { archiveRound } from './archive-round.ts';
 import { archiveDetails } from './archive-words.ts';
-import { ARCHIVE_CARRY, ARCHIVE_SOURCE, type ArchiveCarry, type ArchiveSourceInput } from './contracts.ts';
+import {
+  ARCHIVE_CARRY,
+  ARCHIVE_SOURCE,
+  type ArchiveCarry,
+  type ArchiveSourceInput,
+} from './contracts/archive.ts';
 import { decode } from './decode.ts';
 import { nowText } from './now.ts';
 
@@ -35,21 +47,17 @@ export async function archiveSource(input: ArchiveSourceInput, carried?: Archive
     await untilRunning(entity);
     const pollSeconds = await roundWithItsFailure(entity);
     showDetails(entity);
-    if (isRunLong(entity) && (await allAnswered(entity))) break;
+    if (isRunLong(entity)) break;
     await sleepUnlessAsked(entity, pollSeconds);
   }
+  // Nobody can hold this up: all who wait are answered, and all else that was asked is carried on.
+  endRun(entity);
+  await condition(allHandlersFinished);
   await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
 }
 
 function isRunLong(entity: ArchiveEntity): boolean {
   return workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
-}
-
-/** Callers of `archiveNow` are answered by this run; what else is asked the next one is told, or does anyway. */
-async function allAnswered(entity: ArchiveEntity): Promise<boolean> {
-  if (ticketsWaiting(entity) || entity.rotateAsked) return false;
-  await condition(allHandlersFinished);
-  return true;
 }
 
 async function untilRunning(entity: ArchiveEntity): Promise<void> {
@@ -95,9 +103,9 @@ async function sleepUnlessAsked(entity: ArchiveEntity, pollSeconds: number): Pro
   await condition(asked, `${pollSeconds} seconds`);
 }
 
-/** A decision that failed in the last round waits for the next poll like everything else. */
+/** A decision that failed in the last round, or came too early, waits for the next poll like everything else. */
 function hasFreshDecision(entity: ArchiveEntity): boolean {
-  return entity.phase !== 'failing' && entity.decisions.length > 0;
+  return entity.phase !== 'failing' && entity.decisions.some(({ behind }) => behind === null);
 }
 
 function ticketsWaiting(entity: ArchiveEntity): boolean {

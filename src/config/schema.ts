@@ -86,7 +86,9 @@ const archive = z.strictObject({
     .describe('An open binlog with transactions in it is closed after this; 0: never by pitrail.'),
   stagingDir: path
     .optional()
-    .describe('Where closed binlogs are hard-linked. Default: pitrail-staging beside binlogDir.'),
+    .describe(
+      'Where closed binlogs are hard-linked, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir.',
+    ),
   parallelTransfers: z.int().min(1).max(64).default(4),
   level: z.int().min(1).max(19).default(3).describe('zstd level.'),
 });

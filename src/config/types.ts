@@ -19,7 +19,7 @@ export interface SourceConfig {
   readonly user: string;
   readonly password: SecretRef;
   readonly binlogDir: string;
-  /** Where closed binlogs of this source are hard-linked. */
+  /** Where closed binlogs of this source are hard-linked; no other source, of whatever cluster, has the same. */
   readonly stagingDir: string;
 }
 

@@ -7,6 +7,8 @@ export interface ListedBinlog {
   readonly name: string;
   readonly sizeBytes: number;
   readonly encrypted: boolean;
+  /** `set-aside`: on the dead-letter list, where it waits for an operator, or given up. */
+  readonly standing: 'wanted' | 'set-aside';
   /** Its FORMAT_DESCRIPTION and PREVIOUS_GTIDS; null while nobody has read them. */
   readonly head: {
     readonly createdAt: string;
@@ -30,8 +32,6 @@ export interface ArchiveFacts {
   readonly timelines: readonly { readonly timeline: number; readonly serverUuid: ServerUuid }[];
   /** GTIDs given up on this server's newest timeline, canonical. */
   readonly acceptedGaps: string;
-  /** Names of logs on the dead-letter list, which wait for an operator. */
-  readonly setAside: readonly string[];
 }
 
 /** What to do with one closed log, and why. */
@@ -87,7 +87,7 @@ function refusal(facts: ArchiveFacts, log: ListedBinlog): ArchiveDecision | null
       `${JSON.stringify(log.name.slice(0, 80))} is no name that can be stored safely.`,
     );
   }
-  if (facts.setAside.includes(log.name)) {
+  if (log.standing === 'set-aside') {
     return refused('set-aside', `${log.name} is on the dead-letter list and waits for a decision.`);
   }
   if (log.encrypted && facts.mode === 'host') {

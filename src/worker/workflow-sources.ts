@@ -17,7 +17,7 @@ export function workflowsFolder(): string {
 export async function workflowSourcesDigest(): Promise<string> {
   const hash = createHash('sha256');
   for (const folder of BUNDLED_FOLDERS) {
-    for (const name of (await readdir(join(root, folder))).sort()) {
+    for (const name of (await readdir(join(root, folder), { recursive: true })).sort()) {
       if (name.endsWith('.ts'))
         hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
     }

@@ -13,7 +13,7 @@ import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { archiveSource } from '../../workflows/archiveSource.ts';
-import type { ArchiveStatus } from '../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../workflows/contracts/archive.ts';
 import { testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql, type TestMysqlOptions } from '../support/mysql.ts';
 import { allowRotation, createRoleUser } from '../support/mysql-users.ts';
@@ -87,7 +87,7 @@ export async function startArchiveWorld(options: WorldOptions = {}): Promise<Arc
   const client = new Client({ connection, namespace: 'default' });
   const storeDir = join(dir, 'store');
   const store = openDirectoryStore({ id: 'main', directory: storeDir });
-  const stagingDir = join(dir, 'staging', 'shop-1');
+  const stagingDir = join(dir, 'staging', 'shop', 'shop-1');
   const logFile = join(dir, 'worker.log');
   const workers: RunningProcess[] = [];
   const run = { program: process.execPath, args: [MAIN] };

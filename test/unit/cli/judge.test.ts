@@ -126,6 +126,7 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     givenUp: [],
     decisions: [],
     rotationFailure: null,
+    rotateAsked: false,
     heads: [],
     segmentsArchived: 1,
     lastSuccessAt: null,
