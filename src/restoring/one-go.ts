@@ -1,6 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import { endApplier } from '../replay/applier.ts';
-import { applierDir } from './applier-options.ts';
+import { applierFolders } from './applier-options.ts';
 import type { RestoreContext } from './context.ts';
 import { forgetFetched } from './fetch-base.ts';
 import { fetchOnce } from './fetch-step.ts';
@@ -23,7 +23,7 @@ export function holdsTemporaryTables({ plan }: StoredPlan): boolean {
 export async function beginInOneGo(context: RestoreContext, job: RestoreJob): Promise<void> {
   const folder = foldersOf(job);
   if ((await readMark(folder, 'base-state')) !== undefined) {
-    await endApplier(applierDir(folder));
+    await endApplier(applierFolders(folder));
     await forgetFetched(folder);
     await removeMark(folder, 'base-state');
   }
