@@ -62,7 +62,11 @@ export interface PlannedSegment {
   readonly object: StoredObject;
   /** GTIDs of this file that replay sends, canonical. Never empty. */
   readonly send: string;
+  /** `part`: of its transactions some are not in the restored server: behind the target, or left out. */
+  readonly extent: 'whole' | 'part';
   readonly eventDdl: number;
+  /** As in `SegmentFacts`. */
+  readonly xaPrepares: number;
 }
 
 export interface PlannedBase {

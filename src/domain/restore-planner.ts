@@ -82,7 +82,7 @@ function plannedBase({ entry }: BaseCandidate): PlannedBase {
   };
 }
 
-function plannedSegment({ segment, send }: Selected): PlannedSegment {
+function plannedSegment({ segment, send }: Selected, expected: GtidSet): PlannedSegment {
   const { facts, entry } = segment;
   return {
     serverUuid: facts.serverUuid,
@@ -92,7 +92,9 @@ function plannedSegment({ segment, send }: Selected): PlannedSegment {
     sha256: facts.sha256,
     object: entry.object,
     send: send.toString(),
+    extent: segment.gtids.isSubsetOf(expected) ? 'whole' : 'part',
     eventDdl: facts.eventDdl,
+    xaPrepares: facts.xaPrepares,
   };
 }
 
@@ -182,7 +184,7 @@ function planFrom(
   return {
     ...planOf(facts, request, line, verdict),
     base: planned,
-    segments: selected.map(plannedSegment),
+    segments: selected.map((chosen) => plannedSegment(chosen, expected)),
     expectedGtids: expected.toString(),
     transactions,
     lastIncluded: boundary.last,

@@ -60,6 +60,11 @@ export async function fetchBase(options: FetchOptions): Promise<FetchedBase> {
   }
 }
 
+/** True where the base was fetched whole. */
+export async function isFetched(folder: ClaimedFolder): Promise<boolean> {
+  return (await readMark(folder)) !== undefined;
+}
+
 /** Forgets that a fetch is complete: the next one empties the data folder and begins anew. */
 export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
   await removeIfThere(markFile(folder));

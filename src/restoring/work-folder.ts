@@ -20,8 +20,8 @@ export interface StoredPlan {
   readonly planSeconds: number;
 }
 
-/** A step's result, kept so that the step is not done twice. */
-export type StepMark = 'base-state' | 'replayed' | 'verified' | 'handed-over';
+/** A step's result, kept so that the step is not done twice; `cuts` is what became of an unfinished replay. */
+export type StepMark = 'base-state' | 'cuts' | 'replayed' | 'verified' | 'handed-over';
 
 /** The folders of a job. Nothing is created. */
 export function foldersOf(job: RestoreJob): ClaimedFolder {
