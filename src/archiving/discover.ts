@@ -13,7 +13,7 @@ import { ensureStagingDir } from './staging.ts';
 import { listStagedServers, removeLeftovers } from './tidy.ts';
 
 /** What a look at the server and at the staging folder needs. */
-interface LookOptions {
+export interface LookOptions {
   readonly source: SourceConfig;
   readonly session: MysqlSession;
   readonly cache: PeekCache;
@@ -87,12 +87,12 @@ async function viewOrStage(options: DiscoverOptions): Promise<SourceView> {
 }
 
 /**
- * Stages what the server has closed while a catalog cannot be read. What all catalogs are known to
- * name is left out.
+ * Stages what the server has closed, without reading a catalog: while one cannot be read, and while
+ * transfers last. What all catalogs are known to name is left out.
  *
  * @throws refused as `discover`; unavailable `StagingFull`
  */
-async function stageClosed(options: LookOptions, repositories: readonly Repository[]): Promise<void> {
+export async function stageClosed(options: LookOptions, repositories: readonly Repository[]): Promise<void> {
   const facts = await archivableFacts(options.session);
   const known = repositories.flatMap(({ store, catalog }) =>
     catalog.known === null ? [] : [{ id: store.id, state: catalog.known }],

@@ -131,7 +131,13 @@ test('without a worker check fails with 75, names each queue, and finds all else
   assert.equal(code, 75, JSON.stringify(failed));
   assert.deepEqual(
     failed.map(({ part }) => part),
-    ['worker control.local', 'worker store.local', 'worker host.local', 'worker restore.local'],
+    [
+      'worker control.local',
+      'worker store.local',
+      'worker host.local',
+      'worker transfer.local',
+      'worker restore.local',
+    ],
   );
   for (const { hint } of failed) assert.match(hint ?? '', /pitrail worker --roles/);
   const good = (text: RegExp) =>

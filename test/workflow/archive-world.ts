@@ -169,7 +169,8 @@ async function runPitrail(
   return { code: Number(code), stdout: out, stderr };
 }
 
-async function filesUnder(folder: string): Promise<string[]> {
+/** Names of all files below a folder; none where it does not exist. */
+export async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
