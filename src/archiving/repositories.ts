@@ -32,7 +32,7 @@ export interface Repositories {
  * @throws config, refused where a key is absent or exposed
  */
 export async function openRepositories(cluster: ClusterConfig): Promise<Repositories> {
-  const key = await loadKey(cluster.encryption);
+  const key = await loadEncryptionKey(cluster.encryption);
   const { keyFile, publicKeyFile } = cluster.signing;
   const options = {
     cluster: cluster.name,
@@ -92,6 +92,7 @@ export function wallClock(): Micros {
   return (BigInt(Date.now()) * 1000n) as Micros;
 }
 
-async function loadKey(encryption: EncryptionConfig): Promise<EnvelopeKey> {
+/** The key that a configuration names. @throws as `loadKeyFile` */
+export async function loadEncryptionKey(encryption: EncryptionConfig): Promise<EnvelopeKey> {
   return encryption.kind === 'none' ? noEncryption() : loadKeyFile(encryption.keyFile);
 }
