@@ -15,7 +15,7 @@ export interface StoreCatalog {
 export async function readCatalog(cluster: ClusterConfig, config: StoreConfig): Promise<StoreCatalog> {
   const { publicKeyFile } = cluster.signing;
   const trustedKey = publicKeyFile === null ? {} : { trustedKey: await loadTrustedKey(publicKeyFile) };
-  const store = openStore(config);
+  const store = await openStore(config);
   try {
     const catalog = openCatalog(store, { cluster: cluster.name, ...trustedKey });
     const state = await catalog.read();

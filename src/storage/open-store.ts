@@ -4,19 +4,23 @@ import { assertNever } from '../domain/errors.ts';
 import { openDirectoryStore } from './directory.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { S3Credentials } from './s3/client.ts';
-import { openS3Store } from './s3/store.ts';
 
-/** Opens a store of the configuration. Nothing is read or sent yet; credentials are read when needed. */
-export function openStore(config: StoreConfig): ObjectStore {
+/**
+ * Opens a store of the configuration. Nothing is read or sent yet; credentials are read when needed. The
+ * SDK of a cloud takes tens of MB, so it is loaded for a store that needs it.
+ */
+export async function openStore(config: StoreConfig): Promise<ObjectStore> {
   switch (config.kind) {
     case 'directory':
       return openDirectoryStore(config);
-    case 's3':
+    case 's3': {
+      const { openS3Store } = await import('./s3/store.ts');
       return openS3Store({
         ...config,
         forcePathStyle: config.pathStyle,
         credentials: config.credentials === null ? null : referenced(config.credentials),
       });
+    }
     default:
       return assertNever(config);
   }

@@ -1,7 +1,7 @@
 /**
- * A worker runs for months beside a database, so its memory matters more than its start. What decides
- * it can only be said when a process begins: V8's young generation, and glibc's arenas and threshold,
- * without which blocks of some MiB that were freed stay with the process.
+ * A worker runs for months beside a database, and a restore leaves the memory to its server, so it matters
+ * more than their start. What decides it can only be said when a process begins: V8's young generation, and
+ * glibc's arenas and threshold, without which blocks of some MiB that were freed stay with the process.
  */
 
 /** Young generation in MiB, for each of the two isolates: the default grows to many times that. */
@@ -17,7 +17,7 @@ const ALLOCATOR = {
   MALLOC_TRIM_THRESHOLD_: '8388608',
 } as const;
 
-const TUNED = 'PITRAIL_WORKER_TUNED';
+const TUNED = 'PITRAIL_TUNED';
 
 /**
  * Begins this process anew with settings for low memory: same process id, same arguments. Returns

@@ -133,6 +133,29 @@ test('what is left out does not count: XA COMMIT, or XA PREPARE with it', async 
   assert.deepEqual(xids(nothing), []);
 });
 
+test('a hand-over that is killed hands the same running server over when it is run again', {
+  timeout: 120_000,
+}, async () => {
+  const targetDir = rig.newTarget();
+  const logFile = join(rig.folder.path, 'handed.log');
+  const target = `after:${gtid(at.mixed)}`;
+  const args = ['restore', '--to', target, '--target-dir', targetDir, '--direct', '--keep-running', '--json'];
+  const doomed = await startPitrail(rig, args, logFile, { PITRAIL_FAULT: 'restore.handed-over' });
+  assert.equal((await doomed.exited).signal, 'SIGKILL', await readFile(logFile, 'utf8'));
+  const pid = Number(await readFile(join(`${targetDir}.pitrail`, 'applier', 'mysqld.pid'), 'utf8'));
+  const again = await startPitrail(rig, args, logFile);
+  assert.equal((await again.exited).code, 0, await readFile(logFile, 'utf8'));
+  const line = (await readFile(logFile, 'utf8')).split('\n').findLast((it) => it.startsWith('{"status"'));
+  const outcome = JSON.parse(line ?? '') as RestoreOutcome;
+  assert.ok(outcome.server.kind === 'running');
+  assert.equal(outcome.server.pid, pid, 'it was not started anew');
+  const session = await connectMysql({ socket: outcome.server.socket }, 'root', '');
+  const accounts = await session.query("SELECT user FROM mysql.user WHERE user = 'pitrail_applier'");
+  assert.deepEqual(accounts, []);
+  await session.close();
+  await endRunning(outcome, (names) => assert.deepEqual(names, MIXED.toSorted()));
+});
+
 test('those that are lost after the replay end the restore by their names', {
   timeout: 120_000,
 }, async () => {

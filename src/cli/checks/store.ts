@@ -31,7 +31,7 @@ async function checkStore(cluster: ClusterConfig, config: StoreConfig): Promise<
   const part = `store ${cluster.name}/${config.id}`;
   const state: CatalogState[] = [];
   const findings = await findingsOf(part, async () => {
-    const store = openStore(config);
+    const store = await openStore(config);
     try {
       const probed = await findingsOf(part, () => probe(part, store));
       // What is out of reach has been said once.

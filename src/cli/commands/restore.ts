@@ -6,10 +6,11 @@ import { parseTarget } from '../../domain/target.ts';
 import { settleTargetDir } from '../../restoring/job.ts';
 import { defineCommand } from '../command.ts';
 import type { RestoreAsked } from '../restore/asked.ts';
-import { restoreByWorkflow } from '../restore/by-workflow.ts';
-import { restoreInProcess } from '../restore/in-process.ts';
 import { describeOutcome } from '../restore/words.ts';
 import { TARGET_OPTIONS, targetSchema } from '../target-options.ts';
+
+type RestoreInProcess = typeof import('../restore/in-process.ts').restoreInProcess;
+type RestoreByWorkflow = typeof import('../restore/by-workflow.ts').restoreByWorkflow;
 
 const flag = z.boolean().default(false);
 
@@ -73,11 +74,23 @@ export const command = defineCommand({
       afterwards: options.keepRunning ? 'keep-running' : 'stop',
     };
     const outcome = options.direct
-      ? await restoreInProcess(context, cluster, asked)
-      : await restoreByWorkflow(context, config, asked);
+      ? await directly(context, cluster, asked)
+      : await byWorkflow(context, config, asked);
     if (!options.direct)
       for (const reason of outcome.passedOver) context.output.say(`passed over store ${reason}`);
     context.output.result(outcome, () => describeOutcome(outcome));
     return outcome.passedOver.length === 0 ? 0 : EXIT_CODES.unavailable;
   },
 });
+
+// Each way loads much that the other has no use for: a restore shall leave the memory to its server.
+
+async function directly(...args: Parameters<RestoreInProcess>): ReturnType<RestoreInProcess> {
+  const { restoreInProcess } = await import('../restore/in-process.ts');
+  return restoreInProcess(...args);
+}
+
+async function byWorkflow(...args: Parameters<RestoreByWorkflow>): ReturnType<RestoreByWorkflow> {
+  const { restoreByWorkflow } = await import('../restore/by-workflow.ts');
+  return restoreByWorkflow(...args);
+}
