@@ -1,10 +1,10 @@
 import { BinlogScanner } from '../binlog/scanner.ts';
 import type { CatalogState } from '../catalog/fold.ts';
-import type { BoundaryAnswers, BoundaryQuestion } from '../domain/boundary.ts';
-import { type BoundaryAnswer, BoundaryFold } from '../domain/boundary-cut.ts';
+import type { BoundaryQuestion } from '../domain/boundary.ts';
+import { type BoundaryAnswer, type BoundaryAnswers, BoundaryFold } from '../domain/boundary-cut.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
+import type { Baseline, PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
 import { explainReason } from '../domain/plan-reasons.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { boundaryQuestion, planRestore } from '../domain/restore-planner.ts';
@@ -96,7 +96,19 @@ export function planFacts(state: CatalogState): PlanFacts {
     catalogSequence: state.head.sequence,
     segments: state.allSegments(),
     backups: state.backups(),
+    baselines: baselinesOf(state),
   };
+}
+
+function baselinesOf(state: CatalogState): Baseline[] {
+  const segments = state.allSegments();
+  return state.handoffs().flatMap(({ sequence, route }) => {
+    if (route.kind !== 'source' || route.continuity.kind !== 'continues') return [];
+    const { timeline, baselineGtids: gtids } = route.continuity;
+    const place = segments.findIndex((segment) => segment.sequence > sequence);
+    const from = place < 0 ? segments.length : place;
+    return [{ timeline, serverUuid: route.to.serverUuid, from, gtids }];
+  });
 }
 
 async function answerBoundary(
@@ -105,7 +117,7 @@ async function answerBoundary(
   signal: AbortSignal | undefined,
 ): Promise<BoundaryAnswer> {
   const { segment, object } = question.segment;
-  const fold = new BoundaryFold(question.cut, question.skip);
+  const fold = new BoundaryFold(question.cut, question.skip, question.repeats);
   const scanner = new BinlogScanner({ file: segment.binlog, visitor: { transaction: (it) => fold.add(it) } });
   for await (const chunk of readSegment(home, { ...segment, object }, signal)) {
     scanner.push(chunk);
