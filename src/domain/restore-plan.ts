@@ -31,6 +31,7 @@ export type PlanReason =
   | { readonly code: 'unknown-binlog'; readonly binlog: string }
   | { readonly code: 'ambiguous-binlog'; readonly binlog: string; readonly serverUuids: readonly string[] }
   | { readonly code: 'inside-transaction'; readonly gtid: string; readonly nearestTarget: string }
+  | { readonly code: 'among-repeated'; readonly binlog: string; readonly nearestTarget: string | null }
   | { readonly code: 'missing-transactions'; readonly gtids: string }
   | { readonly code: 'anonymous-transactions'; readonly binlog: string; readonly count: number }
   | { readonly code: 'clock-inversions'; readonly count: number }

@@ -1,5 +1,6 @@
 import { type BaseCandidate, beginsAmongTemporaryTables, chooseBase } from './base-choice.ts';
-import { type Boundary, type BoundaryAnswers, type BoundaryQuestion, resolveBoundary } from './boundary.ts';
+import { type Boundary, type BoundaryQuestion, resolveBoundary } from './boundary.ts';
+import type { BoundaryAnswers } from './boundary-cut.ts';
 import { AppError } from './errors.ts';
 import { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';
@@ -92,7 +93,8 @@ function plannedSegment({ segment, send }: Selected, expected: GtidSet): Planned
     sha256: facts.sha256,
     object: entry.object,
     send: send.toString(),
-    extent: segment.gtids.isSubsetOf(expected) ? 'whole' : 'part',
+    // What is sent of a file that repeats others is never the whole of it.
+    extent: segment.repeats.isEmpty && segment.gtids.isSubsetOf(expected) ? 'whole' : 'part',
     eventDdl: facts.eventDdl,
     xaPrepares: facts.xaPrepares,
   };

@@ -6,6 +6,7 @@ import { compareVersions } from '../process/tool-version.ts';
 import { type Archive, openArchive } from './archive.ts';
 import type { RestoreContext } from './context.ts';
 import { claimDataFolder, emptyWorkFolder, neededBytes, readClaim } from './data-folder.ts';
+import { FalloverLog } from './fallover-log.ts';
 import type { RestoreJob } from './job.ts';
 import { makeRestorePlan, requirePass } from './make-plan.ts';
 import { withRestoreLock } from './restore-lock.ts';
@@ -53,6 +54,8 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
     const { targetDir, requestId: restoreId } = job;
     await emptyWorkFolder(await claimDataFolder({ targetDir, restoreId, neededBytes: needed }));
     await writePlan(stored);
+    const log = new FalloverLog(foldersOf(job));
+    for (const fallover of archive.fallovers) await log.add(fallover);
     return summaryOf(stored, archive.passedOver);
   } finally {
     await archive.close();

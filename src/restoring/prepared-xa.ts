@@ -4,8 +4,8 @@ import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { PlannedSegment } from '../domain/restore-plan.ts';
 import { xidKey, xidOfKey } from '../domain/xid.ts';
+import { readSegmentFrom } from './fallover.ts';
 import type { RestoreHomes } from './homes.ts';
-import { readSegment } from './segment-stream.ts';
 import type { StoredPlan } from './work-folder.ts';
 
 /**
@@ -76,8 +76,8 @@ async function foldSegment(
   signal: AbortSignal,
 ): Promise<void> {
   const { binlog } = segment;
-  const home = await homes.holding(segment.object, signal);
-  for await (const { gtid, kind, xid } of xaChanges(readSegment(home, segment, signal), { binlog })) {
+  const chunks = readSegmentFrom(homes.reader, segment, signal);
+  for await (const { gtid, kind, xid } of xaChanges(chunks, { binlog })) {
     if (gtid === null || !done.contains(gtid)) continue;
     if (xid === null) throw unreadable(segment);
     fold.add(kind, xid);

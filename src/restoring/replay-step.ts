@@ -18,6 +18,7 @@ import type { RestoreContext } from './context.ts';
 import { beginAnew, cutShort, readCuts } from './cuts.ts';
 import type { ClaimedFolder } from './data-folder.ts';
 import type { EventState } from './event-status.ts';
+import { readSegmentFrom } from './fallover.ts';
 import { isFetched } from './fetch-base.ts';
 import { fetchOnce } from './fetch-step.ts';
 import { openHomes, type RestoreHomes } from './homes.ts';
@@ -26,7 +27,6 @@ import { cutJudge, holdsTemporaryTables } from './judge-cut.ts';
 import { secondsSince } from './plan-step.ts';
 import { readEvents } from './restore-events.ts';
 import { withRestoreLock } from './restore-lock.ts';
-import { readSegment } from './segment-stream.ts';
 import { foldersOf, readMark, requirePlan, type StoredPlan, writeMark } from './work-folder.ts';
 
 /** What is known of the base before anything is replayed onto it. */
@@ -213,9 +213,7 @@ function sourceSegment(homes: RestoreHomes, segment: PlannedSegment): SourceSegm
     binlog,
     lengthBytes,
     send: GtidSet.parse(segment.send),
-    async *open(signal) {
-      yield* readSegment(await homes.holding(segment.object, signal), segment, signal);
-    },
+    open: (signal) => readSegmentFrom(homes.reader, segment, signal),
   };
 }
 

@@ -10,6 +10,8 @@ import { applierOptions } from './applier-options.ts';
 import { requireAccount } from './applier-session.ts';
 import type { RestoreContext } from './context.ts';
 import { readCuts } from './cuts.ts';
+import type { FalloverReport } from './fallover.ts';
+import { NO_FALLOVERS } from './fallover-log.ts';
 import { openHomes } from './homes.ts';
 import type { RestoreJob } from './job.ts';
 import { secondsSince } from './plan-step.ts';
@@ -17,7 +19,7 @@ import { expectedPreparedXa, type XaSearch } from './prepared-xa.ts';
 import type { BaseState } from './replay-step.ts';
 import { foldEventStatuses, putEventStatusesBack } from './restore-events.ts';
 import { withRestoreLock } from './restore-lock.ts';
-import { foldersOf, readMark, requireMark, requirePlan, writeMark } from './work-folder.ts';
+import { foldersOf, readFallovers, readMark, requireMark, requirePlan, writeMark } from './work-folder.ts';
 
 export interface VerifiedRestore {
   readonly gtidExecuted: string;
@@ -25,6 +27,8 @@ export interface VerifiedRestore {
   readonly preparedXa: readonly PreparedXa[];
   /** Events whose status was put back, because the applier had disabled them. */
   readonly eventStatusesSet: number;
+  /** What any step read from another store than it would have; no later step reads. */
+  readonly fallovers: FalloverReport;
   readonly verifySeconds: number;
 }
 
@@ -66,7 +70,8 @@ async function verify(context: RestoreContext, job: RestoreJob): Promise<Verifie
     const fold = await foldEventStatuses(homes, base.events, stored.plan.segments, context.signal);
     const eventStatusesSet = await putEventStatusesBack(session, fold);
     await flushCommitted(session);
-    return { gtidExecuted, preparedXa, eventStatusesSet, verifySeconds: secondsSince(startedAt) };
+    const fallovers = (await readFallovers(folder)) ?? NO_FALLOVERS;
+    return { gtidExecuted, preparedXa, eventStatusesSet, fallovers, verifySeconds: secondsSince(startedAt) };
   } finally {
     await session.close();
     await homes.close();

@@ -5,6 +5,7 @@ import { AppError } from '../domain/errors.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, workDirOf } from './data-folder.ts';
+import type { FalloverReport } from './fallover.ts';
 import { isSameRestore, type RestoreJob } from './job.ts';
 
 /** What `plan.json` in the work folder holds: the job, and all that its steps need of the catalog. */
@@ -89,6 +90,19 @@ export async function requireMark<T>(folder: ClaimedFolder, mark: StepMark): Pro
     hint: 'The work folder was changed. Remove it and the target folder, and restore again.',
     facts: { folder: folder.workDir, mark },
   });
+}
+
+/** What fell over to another store so far; undefined where nothing did. */
+export function readFallovers(folder: ClaimedFolder): Promise<FalloverReport | undefined> {
+  return readJson<FalloverReport>(falloversFile(folder));
+}
+
+export async function writeFallovers(folder: ClaimedFolder, report: FalloverReport): Promise<void> {
+  await writeWhole(falloversFile(folder), (file) => file.writeFile(`${JSON.stringify(report)}\n`));
+}
+
+function falloversFile({ workDir }: ClaimedFolder): string {
+  return join(workDir, 'fallovers.json');
 }
 
 function planFile({ workDir }: ClaimedFolder): string {

@@ -19,6 +19,7 @@ export function describeOutcome(outcome: RestoreOutcome): string {
     ...(outcome.eventStatusesSet === 0
       ? []
       : [`  events          ${formatCount(outcome.eventStatusesSet, 'status', 'statuses')} put back`]),
+    ...falloverWords(outcome),
     ...preparedWords(outcome),
     ...serverWords(outcome),
   ].join('\n');
@@ -26,6 +27,19 @@ export function describeOutcome(outcome: RestoreOutcome): string {
 
 function atTime({ gtid, committedAt }: { gtid: string; committedAt: string | null }): string {
   return committedAt === null ? gtid : `${gtid}, committed at ${committedAt}`;
+}
+
+/** What was restored is exact; the store that failed is not whole. */
+function falloverWords({ fallovers, falloverCount }: RestoreOutcome): string[] {
+  if (falloverCount === 0) return [];
+  const shown = fallovers.slice(0, 10);
+  return [
+    `  fell over       ${formatCount(falloverCount, 'time')} to another store: find out why (pitrail verify), and repair (pitrail sync)`,
+    ...shown.map(
+      ({ key, from, to, reason }) => `                  ${key}: ${to} in the place of ${from}. ${reason}`,
+    ),
+    ...(falloverCount > shown.length ? ['                  … more of them: --json'] : []),
+  ];
 }
 
 /** Prepared transactions hold locks until somebody ends them. */
