@@ -3,6 +3,7 @@ import { commitSegment, type Signature } from '../src/archiving/commit.ts';
 import { discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
 import type { Discovery, LetterRef } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
+import { claimHold } from '../src/archiving/hold.ts';
 import type { Acceptance } from '../src/archiving/judge-gap.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
@@ -19,6 +20,8 @@ import { rotateBinlog } from '../src/archiving/rotate.ts';
 import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
+import type { Claim } from '../src/domain/routing/hold.ts';
+import { readServerFacts } from '../src/mysql/facts.ts';
 import type { StoredIn } from './archive-transfers.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { onSource, type SourceName } from './on-source.ts';
@@ -41,7 +44,12 @@ export interface DiscoverInput extends SourceName {
   readonly givenUp: readonly LetterRef[];
 }
 
-export interface CommitInput extends SourceName {
+/** The work of a writer that claimed this epoch when it began. */
+export interface HeldName extends SourceName {
+  readonly epoch: number;
+}
+
+export interface CommitInput extends HeldName {
   readonly log: LogRef;
   readonly stored: readonly StoredIn[];
 }
@@ -57,15 +65,14 @@ export interface LogsInput extends SourceName {
   readonly logs: readonly LogRef[];
 }
 
-export interface AcceptGapInput extends SourceName {
+export interface AcceptGapInput extends HeldName {
   readonly acceptance: Acceptance;
   /** Logs that were given up before, and those that are given up together with this one. */
   readonly givenUp: readonly LetterRef[];
   readonly reason: string;
 }
 
-export interface RefusalInput {
-  readonly cluster: string;
+export interface RefusalInput extends HeldName {
   readonly refusal: RefusalRecord;
 }
 
@@ -86,18 +93,21 @@ export function archiveControlActivities(resources: ArchiveResources) {
 export function archiveStoreActivities(resources: ArchiveResources) {
   return {
     /** Writes a refused log down in every catalog. */
-    recordRefusal: ({ cluster, refusal }: RefusalInput): Promise<void> =>
+    recordRefusal: (input: RefusalInput): Promise<void> =>
       withHeartbeat(async () => {
-        await recordRefusal(await resources.repositories(cluster), refusal, signAs('store', wallClock));
+        const repositories = await resources.repositories(input.cluster);
+        await recordRefusal(repositories, input.refusal, signHeld('store', input));
       }),
   };
 }
 
 /** Activities of the queue of the host where the source's files lie. */
 export function archiveHostActivities(resources: ArchiveResources) {
-  const sign = signAs('host', wallClock);
   const on = onSource(resources);
   return {
+    /** Asks in which epoch the source may be written, and whether at all. */
+    claimHold: (input: SourceName) => withHeartbeat(() => claimOrStage(resources, input)),
+
     /** Looks at server, staging folder and catalogs, and decides the round. */
     discoverBinlogs: (input: DiscoverInput) => withHeartbeat(() => discoverOrStage(resources, input)),
 
@@ -109,7 +119,7 @@ export function archiveHostActivities(resources: ArchiveResources) {
       on(input, ({ source }) => stageLogs(source.stagingDir, source.binlogDir, input.logs)),
 
     /** Names one stored log in the catalogs: from then on it is archived. */
-    commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input, sign)),
+    commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input)),
 
     /** Removes logs that are archived from the staging folder. */
     releaseBinlogs: (input: LogsInput) =>
@@ -121,13 +131,30 @@ export function archiveHostActivities(resources: ArchiveResources) {
     rotateBinlog: (input: SourceName) => on(input, ({ withSession }) => withSession(rotateBinlog)),
 
     /** Writes down that transactions are lost, where it is known which; returns them. */
-    acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input, sign)),
+    acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input)),
   };
 }
 
 export type ArchiveControlActivities = ReturnType<typeof archiveControlActivities>;
 export type ArchiveStoreActivities = ReturnType<typeof archiveStoreActivities>;
 export type ArchiveHostActivities = ReturnType<typeof archiveHostActivities>;
+
+function signHeld(role: string, { source, epoch }: HeldName): Signature {
+  return signAs({ role, source, epoch }, wallClock);
+}
+
+/** Until it is known whether the source may be written, what is closed is staged all the same. */
+async function claimOrStage(resources: ArchiveResources, { cluster, source }: SourceName): Promise<Claim> {
+  const server = resources.server(cluster, source);
+  try {
+    const repositories = await resources.repositories(cluster);
+    const { serverUuid } = await server.withSession(readServerFacts);
+    return await claimHold(repositories, { source, serverUuid });
+  } catch (error) {
+    await stageAll(server, []);
+    throw error;
+  }
+}
 
 /** Where the stores cannot even be opened (a key or a credential is gone), what is closed is staged all the same. */
 async function discoverOrStage(resources: ArchiveResources, input: DiscoverInput): Promise<Discovery> {
@@ -156,9 +183,10 @@ function stageAll(server: ServerContext, repositories: readonly Repository[]): P
 
 async function commitEverywhere(
   { source, repositories }: ArchiveSourceContext,
-  { log, stored }: CommitInput,
-  sign: Signature,
+  input: CommitInput,
 ): Promise<CommitSummary> {
+  const { log, stored } = input;
+  const sign = signHeld('host', input);
   const purpose = { repositoryId: await sharedRepositoryId(repositories), key: repositories.key };
   const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, purpose);
   let timeline = 0;
@@ -171,9 +199,10 @@ async function commitEverywhere(
 
 function acceptLetter(
   { source, repositories, cache, withSession }: ArchiveSourceContext,
-  { acceptance, givenUp, reason }: AcceptGapInput,
-  sign: Signature,
+  input: AcceptGapInput,
 ): Promise<AcceptedGap> {
+  const { acceptance, givenUp, reason } = input;
+  const sign = signHeld('host', input);
   return withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
     const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };

@@ -4,6 +4,7 @@ import type { AppError } from '../src/domain/errors.ts';
 import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
 import { hostActivities, storeActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
+import { held } from './archive-hold.ts';
 import type { DeadLetter, Decision } from './contracts/archive.ts';
 import { nowText } from './now.ts';
 
@@ -54,7 +55,7 @@ async function accept(
   const gives = givenBy(letter);
   const givenUp = [...entity.givenUp, ...givenUpTogether(entity)];
   const acceptance = { letter: refOf(letter), gives };
-  const outcome = await hostActivities(host).acceptGap({ ...entity.input, acceptance, givenUp, reason });
+  const outcome = await hostActivities(host).acceptGap({ ...held(entity), acceptance, givenUp, reason });
   if (outcome.kind === 'too-early') return outcome.behind;
   // The log behind a gap is archived after all; any other log is given up for good.
   if (gives === 'log') entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
@@ -114,7 +115,7 @@ export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: A
 async function writeDown(entity: ArchiveEntity, letter: DeadLetter): Promise<void> {
   if (!isBinlogName(letter.binlog)) return;
   await storeActivities().recordRefusal({
-    cluster: entity.input.cluster,
+    ...held(entity),
     refusal: {
       serverUuid: parseServerUuid(letter.serverUuid),
       binlog: letter.binlog,

@@ -10,6 +10,7 @@ import type {
   GivenUp,
   RoundFailure,
   StoreHead,
+  WriterHold,
 } from './contracts/archive.ts';
 
 /** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
@@ -35,6 +36,7 @@ export interface ArchiveEntity {
   /** `ending`: the next run takes over, and whoever asks now is sent to it. */
   run: 'open' | 'ending';
   round: number;
+  hold: WriterHold;
   archivedThrough: ArchivedThrough | null;
   deadLetters: readonly DeadLetter[];
   givenUp: readonly GivenUp[];
@@ -56,6 +58,7 @@ export interface ArchiveEntity {
 
 const FRESH: ArchiveCarry = {
   mode: 'running',
+  hold: { kind: 'unclaimed' },
   archivedThrough: null,
   deadLetters: [],
   givenUp: [],
@@ -94,10 +97,11 @@ export function endRun(entity: ArchiveEntity): void {
 
 /** What the next run must know. Asked between rounds, when no ticket is open. */
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
-  const { mode, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
+  const { mode, hold, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
   return {
     mode,
+    hold,
     archivedThrough,
     deadLetters,
     givenUp,

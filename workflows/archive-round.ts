@@ -11,6 +11,7 @@ import {
 import { carryOutDecisions, noteProblems, setAsideOf, writeLetter } from './archive-dead-letters.ts';
 import { type ArchiveEntity, ticketsOfRound } from './archive-entity.ts';
 import { refusalOf } from './archive-failures.ts';
+import { claimOnce, held } from './archive-hold.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
 import { whileStaging } from './archive-staging.ts';
 
@@ -21,13 +22,14 @@ export interface RoundResult {
 }
 
 /**
- * One round of archiving: carry out what operators decided, look at the server, stage what is
+ * One round of archiving: hold the epoch, carry out what operators decided, look at the server, stage what is
  * closed, transfer ahead in parallel, commit in order, release, and close the open log where its
  * time has come.
  */
 export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> {
   entity.phase = 'discovering';
   const settings = await controlActivities().archiveSettings(entity.input);
+  await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
@@ -123,7 +125,7 @@ async function commit(
   { log }: PlannedLog,
   stored: readonly StoredIn[],
 ): Promise<void> {
-  const done = await hostActivities(host).commitSegment({ ...entity.input, log, stored });
+  const done = await hostActivities(host).commitSegment({ ...held(entity), log, stored });
   entity.archivedThrough = done;
   entity.segmentsArchived += 1;
   entity.backlog = {

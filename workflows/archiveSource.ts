@@ -17,6 +17,7 @@ import {
 } from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
+import { noteFence } from './archive-hold.ts';
 import { archiveRound } from './archive-round.ts';
 import { archiveDetails } from './archive-words.ts';
 import {
@@ -84,7 +85,8 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     if (isCancellation(error)) throw error;
     const described = describeFailure(error);
     entity.lastFailure = failureOf(described, nowText());
-    entity.phase = 'failing';
+    noteFence(entity, described);
+    entity.phase = entity.hold.kind === 'handed-away' ? 'standing-by' : 'failing';
     for (const ticket of ticketsOfRound(entity)) {
       ticket.state = { kind: 'failed', error: toFailure(described) };
     }
@@ -96,16 +98,20 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
 async function sleepUnlessAsked(entity: ArchiveEntity, pollSeconds: number): Promise<void> {
   const asked = (): boolean =>
     entity.wake ||
-    entity.rotateAsked ||
-    hasFreshDecision(entity) ||
+    (!isStuck(entity) && (entity.rotateAsked || hasFreshDecision(entity))) ||
     ticketsWaiting(entity) ||
     entity.mode === 'paused';
   await condition(asked, `${pollSeconds} seconds`);
 }
 
-/** A decision that failed in the last round, or came too early, waits for the next poll like everything else. */
+/** What the last round could not do waits for the next poll, or it would be tried without a pause. */
+function isStuck({ phase }: ArchiveEntity): boolean {
+  return phase === 'failing' || phase === 'standing-by';
+}
+
+/** One that came too early waits for the next poll like everything else. */
 function hasFreshDecision(entity: ArchiveEntity): boolean {
-  return entity.phase !== 'failing' && entity.decisions.some(({ behind }) => behind === null);
+  return entity.decisions.some(({ behind }) => behind === null);
 }
 
 function ticketsWaiting(entity: ArchiveEntity): boolean {

@@ -17,6 +17,8 @@ const MAX_PROBLEMS = 40;
 /** Everything that decides what is done with the logs of one server. */
 export interface ServerView extends ServerLogs {
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
+  /** In how many servers' logs each transaction shall be archived. */
+  readonly redundancy: number;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
   /** Logs that an operator gave up: left alone, and missed by nobody. */
@@ -102,13 +104,16 @@ function decideServer(view: ServerView): RoundDecision {
 }
 
 function decideLogs(view: ServerView): readonly Decided[] {
-  const { serverUuid, gtidMode, givenUp, setAside } = view;
+  const { serverUuid, gtidMode, redundancy, givenUp, setAside } = view;
+  const open = view.listed.at(-1) ?? null;
   const stagedStems = new Set(view.staged.map((log) => stemOf(serverUuid, log)));
   const closed = closedInOrder(view).map((source): ClosedLog => {
     const isLeftAlone = matches(serverUuid, [...setAside, ...givenUp], source);
     return { source, standing: isLeftAlone ? 'set-aside' : 'wanted' };
   });
-  const plans = view.stores.map(({ state }) => planFor(state, { serverUuid, gtidMode, closed }));
+  const plans = view.stores.map(({ state }) =>
+    planFor(state, { serverUuid, gtidMode, redundancy, closed, open }),
+  );
   return joinPlans(plans).map((decision, index) => {
     const { source } = closed[index] as ClosedLog;
     return {
@@ -194,7 +199,8 @@ export function matches(serverUuid: ServerUuid, letters: readonly LetterRef[], l
 /** The last log of a server that a catalog names; null where it names none. */
 export function archivedThroughOf(state: CatalogState, serverUuid: ServerUuid): Discovery['archivedThrough'] {
   const line = newestLine(state, serverUuid);
-  const last = line === null ? undefined : state.segments(line.timeline).at(-1)?.segment;
+  const own = state.segmentsOf(serverUuid).filter(({ timeline }) => timeline === line?.timeline);
+  const last = own.at(-1)?.segment;
   if (line === null || last === undefined) return null;
   const binlog: BinlogName = last.binlog;
   return { serverUuid, binlog, timeline: line.timeline, lastCommit: last.lastCommit };

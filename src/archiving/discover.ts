@@ -122,7 +122,7 @@ async function viewLogs(
   const staged = await readStagedServers(source.stagingDir, serverUuid, cache);
   const listing = await readBinaryLogs(session);
   const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  const shared = { stores, setAside, givenUp };
+  const shared = { stores, setAside, givenUp, redundancy: source.redundancy };
   return {
     facts,
     // No server vouches for these any more; they were written with GTIDs, or they are refused when they are sealed.

@@ -52,6 +52,7 @@ export function problemOf(
             },
           ];
     case 'already-archived':
+    case 'recognized':
     case 'archive':
     case 'start-timeline':
     case 'waits':

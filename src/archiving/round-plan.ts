@@ -2,6 +2,7 @@ import type { CatalogState } from '../catalog/fold.ts';
 import { type ArchiveDecision, type ListedBinlog, planArchive } from '../domain/archive-plan.ts';
 import type { ServerUuid } from '../domain/identity.ts';
 import { acceptedGaps, newestLine } from './line.ts';
+import { recognizedLogs } from './recognize.ts';
 import type { SourceLog } from './source-logs.ts';
 
 /** What decides a round for one server and one store. */
@@ -10,6 +11,10 @@ export interface RoundFacts {
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
   /** Closed logs only, oldest first: what lies staged, then what the server lists. */
   readonly closed: readonly ClosedLog[];
+  /** The log behind them; null where the server is gone. */
+  readonly open: SourceLog | null;
+  /** In how many servers' logs each transaction shall be archived. */
+  readonly redundancy: number;
 }
 
 /** A closed log, and whether an operator has a say in it. */
@@ -31,26 +36,36 @@ const OPEN_LOG = {
 export function planFor(state: CatalogState, facts: RoundFacts): readonly ArchiveDecision[] {
   const { serverUuid, gtidMode } = facts;
   const line = newestLine(state, serverUuid);
+  const recognized = recognizedLogs(state, line, facts);
+  const closed = facts.closed.map((log, index): ClosedLog => {
+    return log.standing === 'wanted' && recognized.has(index) ? { ...log, standing: 'recognized' } : log;
+  });
   const plan = planArchive({
     serverUuid,
     gtidMode,
     mode: 'host',
-    listed: [...facts.closed.map(toListed), OPEN_LOG],
+    listed: [...closed.map(toListed), OPEN_LOG],
     archived: state.segmentsOf(serverUuid).map(({ segment, timeline }) => ({ ...segment, timeline })),
     timelines: state.timelines(),
+    heirship: line?.heirship ?? null,
     acceptedGaps: line === null ? '' : acceptedGaps(state, line.timeline).toString(),
   });
   return plan.decisions;
 }
 
-/** True where a store has a log, or passed it over for good: a late one, whose gap was accepted there. */
+/**
+ * True where a store has a log, or passed it over for good: a late one, whose gap was accepted there,
+ * or one whose transactions it has from another server.
+ */
 export function isSettled(decision: ArchiveDecision): boolean {
+  if (decision.kind === 'recognized') return true;
   return decision.kind === 'already-archived' || (decision.kind === 'refused' && decision.reason === 'late');
 }
 
 /** How much a decision weighs where stores differ: the log is dealt with as the one that lacks most says. */
 const WEIGHT: Readonly<Record<ArchiveDecision['kind'], number>> = {
   'already-archived': 0,
+  recognized: 0,
   archive: 1,
   'start-timeline': 1,
   waits: 2,

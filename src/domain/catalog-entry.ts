@@ -151,7 +151,7 @@ export interface CatalogEntry {
   readonly repositoryId: RepositoryId;
   /** SHA-256 of the previous entry's stored bytes; null in the first. */
   readonly previous: Sha256 | null;
-  /** Who wrote: `host/process id/worker role`. */
+  /** Who wrote: `host/process id/worker role`, and `/source` where it is written for one. */
   readonly writer: string;
   /** Raised by a `handoff` entry, and by it alone; an entry of an older epoch is refused. */
   readonly epoch: number;

@@ -23,7 +23,7 @@ import { type OpenSource, openSource } from './archive-source.ts';
 let mysql: TestMysql;
 let source: OpenSource;
 const never = new AbortController().signal;
-const sign = signAs('test', wallClock);
+const sign = signAs({ role: 'test', source: 's', epoch: 1 }, wallClock);
 
 before(async () => {
   mysql = await startTestMysql();

@@ -42,7 +42,7 @@ export interface SyncWorld {
 }
 
 const never = new AbortController().signal;
-const sign = signAs('test', wallClock);
+const sign = signAs({ role: 'test', source: 's', epoch: 1 }, wallClock);
 const AT = '2026-11-20T10:32:05.123456Z';
 
 export async function startSyncWorld(): Promise<SyncWorld> {
@@ -161,7 +161,7 @@ async function backUp({ context }: OpenSource): Promise<void> {
     compression: 'zstd',
     encryption: 'aws-encryption-sdk',
   } as const;
-  await catalog.append({ kind: 'backup-registered', backup, object }, sign(state));
+  await catalog.append({ kind: 'backup-registered', backup, object }, sign());
 }
 
 async function sealAnew({ context }: OpenSource, binlog: string): Promise<Buffer> {

@@ -1,6 +1,7 @@
 /** What crosses the border of `archiveSource`. */
 import { z } from 'zod';
 import { type ErrorKind, EXIT_CODES } from '../../src/domain/errors.ts';
+import type { Claim } from '../../src/domain/routing/hold.ts';
 import { type Contract, clusterName, sourceId } from './contract.ts';
 
 const reasonText = z.string().min(1, 'must say why').max(500, 'is longer than 500 characters');
@@ -60,12 +61,21 @@ export interface ArchivedThrough {
   readonly lastCommit: string | null;
 }
 
+/** In which epoch the source is written; claimed by the first round, and kept until a handoff ends it. */
+export type WriterHold = Claim | { readonly kind: 'unclaimed' };
+
 /** Where a store's catalog stood when this workflow last saw it; a shorter or other chain later is a rollback. */
 export interface StoreHead {
   readonly store: string;
   readonly sequence: number;
   readonly sha256: string;
 }
+
+const writerHold: z.ZodType<WriterHold> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('unclaimed') }),
+  z.strictObject({ kind: z.literal('held'), epoch: z.number() }),
+  z.strictObject({ kind: z.literal('handed-away'), to: z.string(), epoch: z.number() }),
+]);
 
 const errorKind = z.enum(Object.keys(EXIT_CODES) as [ErrorKind, ...ErrorKind[]]);
 
@@ -103,6 +113,7 @@ export type Decision = DeadLetterDecision & {
 /** What one run of the entity hands to the next by continue-as-new. */
 export interface ArchiveCarry {
   readonly mode: 'running' | 'paused';
+  readonly hold: WriterHold;
   readonly archivedThrough: ArchivedThrough | null;
   readonly deadLetters: readonly DeadLetter[];
   readonly givenUp: readonly GivenUp[];
@@ -124,6 +135,7 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
   name: 'archiveSource state',
   schema: z.strictObject({
     mode: z.enum(['running', 'paused']),
+    hold: writerHold,
     archivedThrough: z
       .strictObject({
         serverUuid: z.string(),
@@ -164,7 +176,15 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
 export interface ArchiveStatus extends ArchiveCarry {
   readonly cluster: string;
   readonly source: string;
-  readonly phase: 'starting' | 'discovering' | 'transferring' | 'waiting' | 'paused' | 'failing';
+  /** `standing-by`: the source was handed to another, as `lastFailure` says; asked again at each poll. */
+  readonly phase:
+    | 'starting'
+    | 'discovering'
+    | 'transferring'
+    | 'waiting'
+    | 'paused'
+    | 'failing'
+    | 'standing-by';
   /** Closed binlogs not yet in every store, as of the last look. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
 }

@@ -170,6 +170,7 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     cluster: 'shop',
     source: 'shop-1',
     mode: 'running',
+    hold: { kind: 'held', epoch: 1 },
     phase: 'waiting',
     archivedThrough: null,
     deadLetters: [],

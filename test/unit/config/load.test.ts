@@ -52,6 +52,7 @@ test('paths are relative to the file, and every default is filled in', () => {
     password: { file: '/etc/pitrail/secrets/shop-1' },
     binlogDir: '/var/lib/mysql',
     stagingDir: '/var/lib/pitrail-staging/shop/shop-1',
+    redundancy: 1,
   });
   assert.deepEqual(cluster.stores[0], { kind: 'directory', id: 'main', directory: '/etc/pitrail/store' });
   assert.deepEqual(cluster.encryption, { kind: 'key-file', keyFile: '/etc/pitrail/key' });

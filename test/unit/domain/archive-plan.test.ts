@@ -65,6 +65,7 @@ function facts(
     listed: [...logs, OPEN],
     archived: archived.map((each) => ({ ...each, timeline: 1 })),
     timelines: archived.length === 0 ? [] : [{ timeline: 1, serverUuid: U }],
+    heirship: null,
     acceptedGaps: '',
   };
   return { ...standing, ...more };
@@ -233,7 +234,13 @@ describe('planArchive', () => {
   });
 });
 
-const LINE: LineState = { serverUuid: U, timeline: 1, segments: [ONE, TWO], acceptedGaps: '' };
+const LINE: LineState = {
+  serverUuid: U,
+  timeline: 1,
+  heirship: null,
+  segments: [ONE, TWO],
+  acceptedGaps: '',
+};
 
 describe('judgeSegment', () => {
   it('lets a segment continue exactly behind the last one', () => {

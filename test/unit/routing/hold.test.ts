@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HandoffRoute } from '../../../src/domain/catalog-entry.ts';
-import { claimEpoch } from '../../../src/domain/routing/hold.ts';
+import { AppError } from '../../../src/domain/errors.ts';
+import { claimEpoch, claimEverywhere } from '../../../src/domain/routing/hold.ts';
 import { PRIMARY, REPLICA, THIRD } from './handoff-world.ts';
 
 const NAMES = new Map([
@@ -67,4 +68,40 @@ test('the same source on another server is another writer; one that was never re
     { source: 'shop-1', serverUuid: THIRD },
   );
   assert.equal(unseenClaim.kind, 'handed-away');
+});
+
+test('over several stores the newest epoch is taken, and a handoff counts that stands in one of them', () => {
+  const [away, back] = [route(PRIMARY, REPLICA), route(REPLICA, PRIMARY)];
+  const catalog = (store: string, ...routes: readonly HandoffRoute[]) => ({
+    store,
+    epoch: routes.length + 1,
+    handoffs: routes.map((it, n) => ({ epoch: n + 2, route: it })),
+  });
+  const ask = (serverUuid: typeof PRIMARY, ...catalogs: readonly ReturnType<typeof catalog>[]) =>
+    claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid });
+  const fenced = { kind: 'handed-away', to: 'shop-2', epoch: 2 };
+  assert.deepEqual(ask(PRIMARY, catalog('main'), catalog('s3', away)), fenced);
+  assert.deepEqual(ask(PRIMARY, catalog('main', away), catalog('s3')), fenced);
+  assert.deepEqual(ask(REPLICA, catalog('main', away), catalog('s3')), { kind: 'held', epoch: 2 });
+  assert.deepEqual(ask(PRIMARY, catalog('main', away), catalog('s3', away, back)), {
+    kind: 'held',
+    epoch: 3,
+  });
+  // Read from two stores, the fields of one handoff may come in another order.
+  const turned = Object.fromEntries(Object.entries(away).toReversed()) as HandoffRoute;
+  assert.deepEqual(ask(PRIMARY, catalog('main', away), catalog('s3', turned)), fenced);
+});
+
+test('where two stores were handed to two heirs in one epoch, neither may write', () => {
+  const handoffs = (to: typeof PRIMARY) => [{ epoch: 2, route: route(PRIMARY, to) }];
+  const catalogs = [
+    { store: 'main', epoch: 2, handoffs: handoffs(REPLICA) },
+    { store: 's3', epoch: 2, handoffs: handoffs(THIRD) },
+  ];
+  for (const serverUuid of [PRIMARY, REPLICA, THIRD]) {
+    assert.throws(
+      () => claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid }),
+      (error: unknown) => error instanceof AppError && error.code === 'HandoffsDiffer',
+    );
+  }
 });
