@@ -44,7 +44,7 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
   // Without a claim, what lies there is of a restore that was handed over.
   const claimed = (await readClaim(foldersOf(job).workDir)) !== null;
   const known = claimed ? await readPlan(job) : undefined;
-  if (known !== undefined) return summaryOf(known, []);
+  if (known !== undefined) return summaryOf(known);
   const archive = await openArchive(context.cluster, job.store);
   try {
     const stored = await planAnew(context, job, archive);
@@ -53,10 +53,11 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
     const needed = neededBytes(backup.tarBytes, logBytes);
     const { targetDir, requestId: restoreId } = job;
     await emptyWorkFolder(await claimDataFolder({ targetDir, restoreId, neededBytes: needed }));
-    await writePlan(stored);
     const log = new FalloverLog(foldersOf(job));
     for (const fallover of archive.fallovers) await log.add(fallover);
-    return summaryOf(stored, archive.passedOver);
+    // Last: a plan that lies there is not made again, so what it met must lie there before it.
+    await writePlan(stored);
+    return summaryOf(stored);
   } finally {
     await archive.close();
   }
@@ -73,6 +74,7 @@ async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archi
     format: 1,
     job,
     storeId: archive.store.id,
+    passedOver: archive.passedOver,
     plan: made,
     backup,
     plannedAt: formatInstant(context.now()),
@@ -102,8 +104,8 @@ function assertServerFits({ mysqld }: RestoreContext, { serverVersion, backupId 
   });
 }
 
-function summaryOf(stored: StoredPlan, passedOver: readonly string[]): PlannedRestore {
-  const { plan, backup, storeId, planSeconds } = stored;
+function summaryOf(stored: StoredPlan): PlannedRestore {
+  const { plan, backup, storeId, passedOver, planSeconds } = stored;
   return {
     repositoryId: plan.repositoryId,
     store: storeId,

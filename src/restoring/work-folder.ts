@@ -14,6 +14,8 @@ export interface StoredPlan {
   readonly job: RestoreJob;
   /** The store whose catalog was read. */
   readonly storeId: string;
+  /** Stores before it that could not be read, each with its reason. */
+  readonly passedOver: readonly string[];
   readonly plan: RestorePlan;
   readonly backup: BackupFacts;
   /** RFC 3339 UTC. */
