@@ -22,6 +22,8 @@ export async function workflowSourcesDigest(): Promise<string> {
         hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
     }
   }
-  hash.update(await readFile(join(root, 'package-lock.json')));
+  for (const file of ['src/worker/build-bundle.ts', 'package-lock.json']) {
+    hash.update(await readFile(join(root, file)));
+  }
   return hash.digest('hex');
 }
