@@ -113,7 +113,11 @@ test('what an earlier restore left beside the target is not taken for steps of t
 
 test('a store that was passed over is told of by a plan that is found again, too', async () => {
   const job = rig.job('latest');
-  const away: StoreConfig = { kind: 'directory', id: 'away', directory: join(rig.folder.path, 'mount', 'store') };
+  const away: StoreConfig = {
+    kind: 'directory',
+    id: 'away',
+    directory: join(rig.folder.path, 'mount', 'store'),
+  };
   const cluster = { ...context.cluster, stores: [away, ...context.cluster.stores] };
   const first = await planStep({ ...context, cluster }, job);
   assert.deepEqual([first.store, first.passedOver.length], ['main', 1]);
