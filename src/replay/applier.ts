@@ -12,6 +12,8 @@ import { plainOptions, type Tuning } from './tuning.ts';
 
 /** The account that replay works with; it exists from start to hand-over and is never in a binlog. */
 const ACCOUNT = 'pitrail_applier';
+/** Code of the error of a server that ends by itself at every start. */
+export const APPLIER_DOES_NOT_START = 'ApplierDoesNotStart';
 const MAX_STARTS = 3;
 const START_PAUSE_MS = 1000;
 
@@ -178,7 +180,7 @@ async function startInTheEnd(options: MysqldOptions): Promise<RunningMysqld> {
 
 function doesNotStart(cause: AppError, { dataDir, logFile }: MysqldOptions): AppError {
   return new AppError({
-    code: 'ApplierDoesNotStart',
+    code: APPLIER_DOES_NOT_START,
     kind: 'refused',
     message: `The restored server ended at ${MAX_STARTS} starts, so nothing can be replayed onto it. ${cause.message}`,
     hint: 'Read what the error log says; restore from another base backup, or with another mysqld (restore.mysqld).',

@@ -33,7 +33,9 @@ export type CutLoss =
       readonly appeared: readonly PreparedXa[];
     }
   /** DDL outside of InnoDB, for one, is half done then: only a replay in one go tells whether it is the log's fault. */
-  | { readonly kind: 'cannot-apply'; readonly message: string };
+  | { readonly kind: 'cannot-apply'; readonly message: string }
+  /** Its recovery found what it cannot repair, such as a torn page. */
+  | { readonly kind: 'cannot-start'; readonly message: string };
 
 export async function readCuts(folder: ClaimedFolder): Promise<Cuts> {
   return (await readMark<Cuts>(folder, 'cuts')) ?? { short: 0, now: 'uncut' };
@@ -92,6 +94,8 @@ function lossWords(loss: CutLoss): string {
       return xaWords(loss.lost, loss.appeared);
     case 'cannot-apply':
       return `a transaction could not be applied since: ${loss.message}`;
+    case 'cannot-start':
+      return `its server does not start any more: ${loss.message}`;
     default:
       return assertNever(loss);
   }

@@ -6,7 +6,7 @@ import type { PlannedSegment, RestorePlan } from '../domain/restore-plan.ts';
 import { readGtidExecuted, readPreparedXa } from '../mysql/facts.ts';
 import { readNonTransactionalTables } from '../mysql/table-engines.ts';
 import { faultPoint } from '../process/fault.ts';
-import { type Applier, flushCommitted, startApplier } from '../replay/applier.ts';
+import { APPLIER_DOES_NOT_START, type Applier, flushCommitted, startApplier } from '../replay/applier.ts';
 import { startArchiveSource } from '../replay/archive-source.ts';
 import { type ChannelFormat, REPLAY_CHANNEL } from '../replay/channel.ts';
 import type { SourceSegment } from '../replay/dump-plan.ts';
@@ -94,7 +94,10 @@ async function replay(
   const startedAt = performance.now();
   const { plan } = stored;
   const begun = (await readMark(folder, 'base-state')) !== undefined;
-  const applier = await startApplier(await applierOptions(context, stored, folder));
+  const options = await applierOptions(context, stored, folder);
+  const applier = await startApplier(options).catch(async (error: unknown) => {
+    throw begun ? await blameCut(error, folder) : error;
+  });
   const judge = cutJudge(context, stored, folder, homes);
   if (!begun) await rememberBase(applier, stored, folder);
   else if (applier.origin === 'started') await judge.serverEnded(applier);
@@ -146,11 +149,13 @@ async function firstFormat(applier: Applier, folder: ClaimedFolder): Promise<Cha
   }
 }
 
-/** What cannot be applied after a cut may be the cut's doing: a replay in one go tells. */
+/** What cannot be applied after a cut may be the cut's doing, and so may be a server that does not start again. */
 async function blameCut(error: unknown, folder: ClaimedFolder): Promise<unknown> {
-  if (!(error instanceof AppError) || error.code !== APPLIER_FAILED) return error;
-  if ((await readCuts(folder)).now !== 'gone-on') return error;
-  return cutShort(folder, { kind: 'cannot-apply', message: error.message });
+  if (!(error instanceof AppError)) return error;
+  const { code, message } = error;
+  if (code === APPLIER_DOES_NOT_START) return cutShort(folder, { kind: 'cannot-start', message });
+  const wasCut = (await readCuts(folder)).now === 'gone-on';
+  return code === APPLIER_FAILED && wasCut ? cutShort(folder, { kind: 'cannot-apply', message }) : error;
 }
 
 /**

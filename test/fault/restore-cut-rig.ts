@@ -66,8 +66,10 @@ export async function restoreWithKills(
   const pidFile = join(`${job.targetDir}.pitrail`, 'applier', 'mysqld.pid');
   for (const wanted of shares) {
     while (step !== 'replay' || share < wanted) {
-      if (await Promise.race([sleep(5), ended]))
-        throw new Error(`ended in ${step} before the share ${wanted}`);
+      if (!(await Promise.race([sleep(5), ended]))) continue;
+      // What it threw is the answer; where it was too fast for the kill, that is one.
+      await restoring;
+      throw new Error(`it ended before the share ${wanted}, after ${retries.join()}`);
     }
     const pid = Number(await readFile(pidFile, 'utf8'));
     share = 0;

@@ -1,6 +1,7 @@
 /** Promise: exactly the XA transactions are prepared that the origin had prepared at the target, whatever dies in between. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connectMysql } from '../../src/mysql/session.ts';
@@ -29,7 +30,7 @@ before(async () => {
     await prepare(name, formatOf(index), index % 3 === 0 ? 'compressed' : 'plain');
   }
   // A kill undoes the last second: what it shall meet lies that much before it.
-  await source.run('CALL shop.walk(8000)');
+  await source.run('CALL shop.walk(24000)');
   at.mixed = await executed();
   await rig.archive();
   for (const [index, name] of MIXED.entries()) {
@@ -43,7 +44,7 @@ before(async () => {
   await source.run(`XA COMMIT '${MIXED[0]}', 'b', ${formatOf(0)}`);
   await prepare('same-1', 1);
   await prepare('same-2', 1, 'compressed');
-  await source.run('CALL shop.walk(8000)');
+  await source.run('CALL shop.walk(24000)');
   at.oneFormat = await executed();
   await source.run("XA COMMIT 'same-1', 'b', 1");
   at.commitOfOne = await executed();
@@ -88,7 +89,7 @@ async function endRunning({ server }: RestoreOutcome, look: (names: string[]) =>
 test('a kill that loses prepared ones makes the replay begin anew from the base, and none is lost', {
   timeout: 180_000,
 }, async () => {
-  const { outcome, retries } = await restoreWithKills(rig, `after:${gtid(at.mixed)}`, [0.7], {
+  const { outcome, retries } = await restoreWithKills(rig, `after:${gtid(at.mixed)}`, [0.6], {
     afterwards: 'keep-running',
   });
   assert.deepEqual(retries, ['ReplayCutShort']);
@@ -105,7 +106,7 @@ test('the same where those that are lost are ended before the target', { timeout
 });
 
 test('a kill that loses none is gone on after', { timeout: 120_000 }, async () => {
-  const { outcome, retries } = await restoreWithKills(rig, `after:${gtid(at.oneFormat)}`, [0.85]);
+  const { outcome, retries } = await restoreWithKills(rig, `after:${gtid(at.oneFormat)}`, [0.8]);
   assert.deepEqual(retries, []);
   assert.equal(outcome.restarts, 1);
   assert.deepEqual(xids(outcome), ['same-1', 'same-2']);
@@ -131,6 +132,28 @@ test('what is left out does not count: XA COMMIT, or XA PREPARE with it', async 
   assert.deepEqual(xids(uncommitted), ['same-1']);
   const nothing = await rig.restore(target);
   assert.deepEqual(xids(nothing), []);
+});
+
+test('a killed server that does not start any more is begun anew from the base', {
+  timeout: 120_000,
+}, async () => {
+  const targetDir = rig.newTarget();
+  const logFile = join(rig.folder.path, 'broken.log');
+  const args = ['restore', '--to', 'latest', '--target-dir', targetDir, '--direct', '--json'];
+  const doomed = await startPitrail(rig, args, logFile, { PITRAIL_FAULT: 'restore.mid-replay' });
+  assert.equal((await doomed.exited).signal, 'SIGKILL', await readFile(logFile, 'utf8'));
+  const pid = Number(await readFile(join(`${targetDir}.pitrail`, 'applier', 'mysqld.pid'), 'utf8'));
+  process.kill(pid, 'SIGKILL');
+  while (await isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await writeFile(join(targetDir, 'ibdata1'), randomBytes(12 * 1024 * 1024));
+  const again = await startPitrail(rig, args, logFile);
+  const { code } = await again.exited;
+  const text = await readFile(logFile, 'utf8');
+  assert.equal(code, 0, text);
+  assert.match(text, /its server does not start any more.*begins anew from the base/s);
+  const server = await startRestored(targetDir);
+  assert.deepEqual(await tableChecksums(server), await tableChecksums(rig.source));
+  await server.stop();
 });
 
 test('a hand-over that is killed hands the same running server over when it is run again', {
