@@ -1,27 +1,30 @@
-import { acceptGap } from '../src/archiving/accept-gap.ts';
+import { type AcceptedGap, acceptGap } from '../src/archiving/accept-gap.ts';
 import { commitSegment, type Signature } from '../src/archiving/commit.ts';
-import { discover, viewSource } from '../src/archiving/discover.ts';
-import type { LetterRef, PlannedLog } from '../src/archiving/discovery.ts';
+import { discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
+import type { Discovery, LetterRef } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
+import { claimHold } from '../src/archiving/hold.ts';
+import type { Acceptance } from '../src/archiving/judge-gap.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
-import { repositoryIn, sharedRepositoryId, signAs, wallClock } from '../src/archiving/repositories.ts';
-import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
+import {
+  type Repositories,
+  type Repository,
+  repositoryIn,
+  sharedRepositoryId,
+  signAs,
+  wallClock,
+} from '../src/archiving/repositories.ts';
+import type { ArchiveResources, ArchiveSourceContext, ServerContext } from '../src/archiving/resources.ts';
 import { rotateBinlog } from '../src/archiving/rotate.ts';
-import { sealSegment } from '../src/archiving/seal-segment.ts';
 import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
-import { successorGtids } from '../src/archiving/successor.ts';
-import { uploadSegment } from '../src/archiving/upload.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
-import type { StoredObject } from '../src/domain/segment.ts';
-import { type Beat, withHeartbeat } from './heartbeat.ts';
-
-/** Names a source in pitrail.yaml; everything else comes from there, so no secret enters a history. */
-export interface SourceName {
-  readonly cluster: string;
-  readonly source: string;
-}
+import type { Claim } from '../src/domain/routing/hold.ts';
+import { readServerFacts } from '../src/mysql/facts.ts';
+import type { StoredIn } from './archive-transfers.ts';
+import { withHeartbeat } from './heartbeat.ts';
+import { onSource, type SourceName } from './on-source.ts';
 
 /** What the workflow must know of the configuration. */
 export interface ArchiveSettings {
@@ -41,30 +44,12 @@ export interface DiscoverInput extends SourceName {
   readonly givenUp: readonly LetterRef[];
 }
 
-export interface SealInput extends SourceName {
-  readonly planned: PlannedLog;
+/** The work of a writer that claimed this epoch when it began. */
+export interface HeldName extends SourceName {
+  readonly epoch: number;
 }
 
-/** What sealing made, in a few numbers; the facts themselves stay beside the sealed file. */
-export interface SealSummary {
-  readonly key: string;
-  readonly transactions: number;
-  readonly lengthBytes: number;
-  readonly storedBytes: number;
-}
-
-export interface UploadInput extends SourceName {
-  readonly log: LogRef;
-  readonly store: string;
-}
-
-/** A segment as it lies in one store. */
-export interface StoredIn {
-  readonly store: string;
-  readonly object: StoredObject;
-}
-
-export interface CommitInput extends SourceName {
+export interface CommitInput extends HeldName {
   readonly log: LogRef;
   readonly stored: readonly StoredIn[];
 }
@@ -80,13 +65,14 @@ export interface LogsInput extends SourceName {
   readonly logs: readonly LogRef[];
 }
 
-export interface AcceptGapInput extends SourceName {
-  readonly letter: LetterRef;
+export interface AcceptGapInput extends HeldName {
+  readonly acceptance: Acceptance;
+  /** Logs that were given up before, and those that are given up together with this one. */
+  readonly givenUp: readonly LetterRef[];
   readonly reason: string;
 }
 
-export interface RefusalInput {
-  readonly cluster: string;
+export interface RefusalInput extends HeldName {
   readonly refusal: RefusalRecord;
 }
 
@@ -96,7 +82,7 @@ export function archiveControlActivities(resources: ArchiveResources) {
     /** Reads what the workflow must know of pitrail.yaml. */
     archiveSettings: ({ cluster, source }: SourceName): Promise<ArchiveSettings> =>
       withHeartbeat(async () => {
-        const { cluster: found, source: server } = await resources.source(cluster, source);
+        const { cluster: found, source: server } = resources.server(cluster, source);
         const { pollSeconds, rotateSeconds, parallelTransfers } = found.archive;
         return { host: server.workerHost, pollSeconds, rotateSeconds, parallelTransfers };
       }),
@@ -107,44 +93,33 @@ export function archiveControlActivities(resources: ArchiveResources) {
 export function archiveStoreActivities(resources: ArchiveResources) {
   return {
     /** Writes a refused log down in every catalog. */
-    recordRefusal: ({ cluster, refusal }: RefusalInput): Promise<void> =>
+    recordRefusal: (input: RefusalInput): Promise<void> =>
       withHeartbeat(async () => {
-        await recordRefusal(await resources.repositories(cluster), refusal, signAs('store', wallClock));
+        const repositories = await resources.repositories(input.cluster);
+        await recordRefusal(repositories, input.refusal, signHeld('store', input));
       }),
   };
 }
 
 /** Activities of the queue of the host where the source's files lie. */
 export function archiveHostActivities(resources: ArchiveResources) {
-  const sign = signAs('host', wallClock);
-  const on = <T>(
-    { cluster, source }: SourceName,
-    work: (context: ArchiveSourceContext, beat: Beat) => Promise<T>,
-  ): Promise<T> => withHeartbeat(async (beat) => work(await resources.source(cluster, source), beat));
-  const look = (input: DiscoverInput, { source, repositories, cache, withSession }: ArchiveSourceContext) =>
-    withSession((session) =>
-      discover({ source, repositories, cache, session, ...lookOptions(input), nowMs: Date.now() }),
-    );
+  const on = onSource(resources);
   return {
+    /** Asks in which epoch the source may be written, and whether at all. */
+    claimHold: (input: SourceName) => withHeartbeat(() => claimOrStage(resources, input)),
+
     /** Looks at server, staging folder and catalogs, and decides the round. */
-    discoverBinlogs: (input: DiscoverInput) => on(input, (context) => look(input, context)),
+    discoverBinlogs: (input: DiscoverInput) => withHeartbeat(() => discoverOrStage(resources, input)),
+
+    /** Links what the server has closed into the staging folder, while transfers last and no round looks. */
+    stageClosed: (input: SourceName) => on(input, (context) => stageAll(context, context.repositories.all)),
 
     /** Links closed logs into the staging folder. Returns how many; the first that vanished ends it. */
     stageBinlogs: (input: LogsInput) =>
       on(input, ({ source }) => stageLogs(source.stagingDir, source.binlogDir, input.logs)),
 
-    /** Scans and seals one staged log. */
-    sealSegment: (input: SealInput) =>
-      on(input, (context, beat) => sealPlanned(context, input.planned, beat)),
-
-    /** Stores one sealed log in one store, and reads it back. */
-    uploadSegment: (input: UploadInput) =>
-      on(input, (context, beat) =>
-        context.budget.run(input.log.lengthBytes, beat.signal, () => uploadTo(context, input, beat)),
-      ),
-
     /** Names one stored log in the catalogs: from then on it is archived. */
-    commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input, sign)),
+    commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input)),
 
     /** Removes logs that are archived from the staging folder. */
     releaseBinlogs: (input: LogsInput) =>
@@ -155,8 +130,8 @@ export function archiveHostActivities(resources: ArchiveResources) {
     /** Closes the open binlog. */
     rotateBinlog: (input: SourceName) => on(input, ({ withSession }) => withSession(rotateBinlog)),
 
-    /** Writes down that transactions are lost; returns them. */
-    acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input, sign)),
+    /** Writes down that transactions are lost, where it is known which; returns them. */
+    acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input)),
   };
 }
 
@@ -164,57 +139,56 @@ export type ArchiveControlActivities = ReturnType<typeof archiveControlActivitie
 export type ArchiveStoreActivities = ReturnType<typeof archiveStoreActivities>;
 export type ArchiveHostActivities = ReturnType<typeof archiveHostActivities>;
 
-function lookOptions(input: DiscoverInput) {
-  const { heads, setAside, givenUp } = input;
-  const known = heads.map(
-    ({ store, sequence, sha256 }) => [store, { sequence, sha256: parseSha256(sha256) }] as const,
+function signHeld(role: string, { source, epoch }: HeldName): Signature {
+  return signAs({ role, source, epoch }, wallClock);
+}
+
+/** Until it is known whether the source may be written, what is closed is staged all the same. */
+async function claimOrStage(resources: ArchiveResources, { cluster, source }: SourceName): Promise<Claim> {
+  const server = resources.server(cluster, source);
+  try {
+    const repositories = await resources.repositories(cluster);
+    const { serverUuid } = await server.withSession(readServerFacts);
+    return await claimHold(repositories, { source, serverUuid });
+  } catch (error) {
+    await stageAll(server, []);
+    throw error;
+  }
+}
+
+/** Where the stores cannot even be opened (a key or a credential is gone), what is closed is staged all the same. */
+async function discoverOrStage(resources: ArchiveResources, input: DiscoverInput): Promise<Discovery> {
+  const server = resources.server(input.cluster, input.source);
+  const { setAside, givenUp } = input;
+  const heads = new Map(
+    input.heads.map(({ store, sequence, sha256 }) => [store, { sequence, sha256: parseSha256(sha256) }]),
   );
-  return { heads: new Map(known), setAside, givenUp };
+  let repositories: Repositories;
+  try {
+    repositories = await resources.repositories(input.cluster);
+  } catch (error) {
+    await stageAll(server, []);
+    throw error;
+  }
+  return server.withSession((session) =>
+    discover({ ...server, repositories, session, heads, setAside, givenUp, nowMs: Date.now() }),
+  );
 }
 
-async function sealPlanned(
-  { cluster, source, repositories }: ArchiveSourceContext,
-  { log, successor }: PlannedLog,
-  beat: Beat,
-): Promise<SealSummary> {
-  const { stagingDir, binlogDir } = source;
-  const { segment, object } = await sealSegment({
-    stagingDir,
-    log,
-    nextPreviousGtids: await successorGtids(stagingDir, binlogDir, successor),
-    repositoryId: await sharedRepositoryId(repositories),
-    key: repositories.key,
-    level: cluster.archive.level,
-    signal: beat.signal,
-    onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
-  });
-  const { transactions, lengthBytes } = segment;
-  return { key: object.key, transactions, lengthBytes, storedBytes: object.lengthBytes };
-}
-
-async function uploadTo(
-  { source, repositories }: ArchiveSourceContext,
-  { log, store }: UploadInput,
-  beat: Beat,
-): Promise<StoredIn> {
-  const object = await uploadSegment({
-    stagingDir: source.stagingDir,
-    log,
-    store: repositoryIn(repositories, store).store,
-    repositoryId: await sharedRepositoryId(repositories),
-    key: repositories.key,
-    signal: beat.signal,
-    onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
-  });
-  return { store, object };
+function stageAll(server: ServerContext, repositories: readonly Repository[]): Promise<void> {
+  return server.withSession((session) =>
+    stageClosed({ ...server, session, setAside: [], givenUp: [] }, repositories),
+  );
 }
 
 async function commitEverywhere(
   { source, repositories }: ArchiveSourceContext,
-  { log, stored }: CommitInput,
-  sign: Signature,
+  input: CommitInput,
 ): Promise<CommitSummary> {
-  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts);
+  const { log, stored } = input;
+  const sign = signHeld('host', input);
+  const purpose = { repositoryId: await sharedRepositoryId(repositories), key: repositories.key };
+  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, purpose);
   let timeline = 0;
   for (const { store, object } of stored) {
     timeline = await commitSegment(repositoryIn(repositories, store).catalog, segment, object, sign);
@@ -225,21 +199,14 @@ async function commitEverywhere(
 
 function acceptLetter(
   { source, repositories, cache, withSession }: ArchiveSourceContext,
-  { letter, reason }: AcceptGapInput,
-  sign: Signature,
-): Promise<string> {
+  input: AcceptGapInput,
+): Promise<AcceptedGap> {
+  const { acceptance, givenUp, reason } = input;
+  const sign = signHeld('host', input);
   return withSession(async (session) => {
-    const look = {
-      source,
-      session,
-      repositories,
-      cache,
-      heads: new Map(),
-      setAside: [],
-      givenUp: [],
-      nowMs: Date.now(),
-    };
-    const view = await viewSource(look);
-    return acceptGap({ view, repositories, letter, reason, sign });
+    // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
+    const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };
+    const view = await viewSource({ ...look, givenUp });
+    return acceptGap({ view, repositories, acceptance, reason, sign });
   });
 }

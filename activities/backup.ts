@@ -14,8 +14,8 @@ import { AppError } from '../src/domain/errors.ts';
 import { parseBackupId } from '../src/domain/identity.ts';
 import { parseInstant } from '../src/domain/time.ts';
 import { findTool } from '../src/process/tools.ts';
-import type { SourceName } from './archive.ts';
 import { type Beat, withHeartbeat } from './heartbeat.ts';
+import type { SourceName } from './on-source.ts';
 
 /** Starts a backup; its id is made of these, so that a second try gets the same. */
 export interface PrepareInput extends SourceName {
@@ -101,7 +101,8 @@ async function backupContext(
     stagingDir: found.source.stagingDir,
     repositories: found.repositories,
     mysqld: await findTool('mysqld'),
-    sign: signAs('host', wallClock),
+    source,
+    sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),
     now: wallClock,
     level: found.cluster.archive.level,
     signal: beat.signal,

@@ -4,7 +4,8 @@ import type {
   ArchiveHostActivities,
   ArchiveStoreActivities,
 } from '../activities/archive.ts';
-import { controlQueue, hostQueue, regionOf, storeQueue } from './queues.ts';
+import type { ArchiveTransferActivities } from '../activities/archive-transfers.ts';
+import { controlQueue, hostQueue, regionOf, storeQueue, transferQueue } from './queues.ts';
 
 /** A round that fails is tried again by the next one, so an activity gives up after some minutes. */
 const RETRY = {
@@ -45,15 +46,18 @@ export function storeActivities(): ArchiveStoreActivities {
 }
 
 /** Short activities on the host of a source. */
-export function hostActivities(host: string): ArchiveHostActivities {
+export function hostActivities(host: string): Omit<ArchiveHostActivities, 'stageBinlogs'> {
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, taskQueue: hostQueue(host) });
 }
 
-/** Transfers on the host of a source. */
-export function transferActivities(
-  host: string,
-): Pick<ArchiveHostActivities, 'stageBinlogs' | 'sealSegment' | 'uploadSegment' | 'commitSegment'> {
+/** Staging on the host of a source: short where logs can be linked, and as long as they are large where not. */
+export function stagingActivities(host: string): Pick<ArchiveHostActivities, 'stageBinlogs'> {
   return proxyActivities<ArchiveHostActivities>({ ...LONG, taskQueue: hostQueue(host) });
+}
+
+/** Transfers from the host of a source. */
+export function transferActivities(host: string): ArchiveTransferActivities {
+  return proxyActivities<ArchiveTransferActivities>({ ...LONG, taskQueue: transferQueue(host) });
 }
 
 function region(): string {

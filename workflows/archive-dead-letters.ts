@@ -4,7 +4,8 @@ import type { AppError } from '../src/domain/errors.ts';
 import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
 import { hostActivities, storeActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
-import type { DeadLetter, Decision } from './contracts.ts';
+import { held } from './archive-hold.ts';
+import type { DeadLetter, Decision } from './contracts/archive.ts';
 import { nowText } from './now.ts';
 
 /** Logs that were given up are remembered until long after the server has purged them. */
@@ -15,29 +16,65 @@ export function setAsideOf(entity: ArchiveEntity): readonly LetterRef[] {
   return entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer').map(refOf);
 }
 
-/** Carries out what operators decided since the last round. A decision that fails is tried again. */
+/** The dead letters that a decision is about, by the name in it. */
+export function lettersNamed(entity: ArchiveEntity, name: string): readonly DeadLetter[] {
+  return entity.deadLetters.filter(
+    ({ serverUuid, binlog }) => name === binlog || name === `${serverUuid}/${binlog}`,
+  );
+}
+
+/**
+ * Carries out what operators decided since the last round. A decision that fails is tried again, and
+ * one that comes too early is kept until what it waits for is archived or decided on.
+ */
 export async function carryOutDecisions(entity: ArchiveEntity, host: string): Promise<void> {
   for (const decision of entity.decisions) {
-    for (const letter of entity.deadLetters.filter(({ binlog }) => binlog === decision.binlog)) {
-      await carryOut(entity, host, letter, decision);
-      entity.deadLetters = entity.deadLetters.filter((other) => other !== letter);
-    }
-    entity.decisions = entity.decisions.filter((other) => other !== decision);
+    const behind = await carryOut(entity, host, decision);
+    entity.decisions = entity.decisions.flatMap((other) =>
+      other !== decision ? [other] : behind === null ? [] : [{ ...decision, behind }],
+    );
   }
 }
 
-async function carryOut(
+/** Returns the log that the decision must wait for; null where it is carried out. */
+async function carryOut(entity: ArchiveEntity, host: string, decision: Decision): Promise<string | null> {
+  for (const letter of lettersNamed(entity, decision.binlog)) {
+    const behind = decision.kind === 'retry' ? null : await accept(entity, host, letter, decision.reason);
+    if (behind !== null) return behind;
+    entity.deadLetters = entity.deadLetters.filter((other) => other !== letter);
+  }
+  return null;
+}
+
+async function accept(
   entity: ArchiveEntity,
   host: string,
   letter: DeadLetter,
-  { kind, reason }: Decision,
-): Promise<void> {
-  if (kind === 'retry') return;
-  await hostActivities(host).acceptGap({ ...entity.input, letter: refOf(letter), reason });
+  reason: string,
+): Promise<string | null> {
+  const gives = givenBy(letter);
+  const givenUp = [...entity.givenUp, ...givenUpTogether(entity)];
+  const acceptance = { letter: refOf(letter), gives };
+  const outcome = await hostActivities(host).acceptGap({ ...held(entity), acceptance, givenUp, reason });
+  if (outcome.kind === 'too-early') return outcome.behind;
   // The log behind a gap is archived after all; any other log is given up for good.
-  if (letter.code !== 'ArchiveGap') {
-    entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
-  }
+  if (gives === 'log') entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
+  // A gap that is accepted ends, for readers of the catalog, every refusal before it.
+  for (const other of entity.deadLetters) if (other !== letter) await writeDown(entity, other);
+  return null;
+}
+
+function givenBy({ code }: DeadLetter): 'gap' | 'log' {
+  return code === 'ArchiveGap' ? 'gap' : 'log';
+}
+
+/** Logs on which operators have decided, though not all of that is carried out: their transactions are lost together. */
+function givenUpTogether(entity: ArchiveEntity): readonly LetterRef[] {
+  return entity.decisions
+    .filter(({ kind }) => kind === 'accept-gap')
+    .flatMap(({ binlog }) => lettersNamed(entity, binlog))
+    .filter((letter) => givenBy(letter) === 'log')
+    .map(refOf);
 }
 
 /** Replaces what the last look reported by what this one reports; a letter keeps the time of its first day. */
@@ -78,7 +115,7 @@ export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: A
 async function writeDown(entity: ArchiveEntity, letter: DeadLetter): Promise<void> {
   if (!isBinlogName(letter.binlog)) return;
   await storeActivities().recordRefusal({
-    cluster: entity.input.cluster,
+    ...held(entity),
     refusal: {
       serverUuid: parseServerUuid(letter.serverUuid),
       binlog: letter.binlog,

@@ -10,7 +10,8 @@ import type {
   GivenUp,
   RoundFailure,
   StoreHead,
-} from './contracts.ts';
+  WriterHold,
+} from './contracts/archive.ts';
 
 /** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
 export interface Ticket {
@@ -22,6 +23,8 @@ export interface Ticket {
   state:
     | { readonly kind: 'waiting' }
     | { readonly kind: 'done' }
+    /** The run ends before all is dealt with; the caller asks the next one. */
+    | { readonly kind: 'goes-on' }
     | { readonly kind: 'failed'; readonly error: unknown };
 }
 
@@ -30,7 +33,10 @@ export interface ArchiveEntity {
   readonly input: ArchiveSourceInput;
   mode: 'running' | 'paused';
   phase: ArchiveStatus['phase'];
+  /** `ending`: the next run takes over, and whoever asks now is sent to it. */
+  run: 'open' | 'ending';
   round: number;
+  hold: WriterHold;
   archivedThrough: ArchivedThrough | null;
   deadLetters: readonly DeadLetter[];
   givenUp: readonly GivenUp[];
@@ -52,6 +58,7 @@ export interface ArchiveEntity {
 
 const FRESH: ArchiveCarry = {
   mode: 'running',
+  hold: { kind: 'unclaimed' },
   archivedThrough: null,
   deadLetters: [],
   givenUp: [],
@@ -61,6 +68,8 @@ const FRESH: ArchiveCarry = {
   lastSuccessAt: null,
   lastFailure: null,
   rotationFailure: null,
+  rotateAsked: false,
+  lastRefusedSignal: null,
 };
 
 /** The entity as it begins: fresh, or as the run before left it. */
@@ -69,22 +78,30 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     input,
     ...(carried ?? FRESH),
     phase: 'starting',
+    run: 'open',
     round: 0,
     rotationNotBefore: 0,
     backlog: { logs: 0, bytes: 0 },
-    lastRefusedSignal: null,
     wake: false,
-    rotateAsked: false,
     tickets: [],
   };
 }
 
+/** Ends the run for those who wait: they are told how far it came, and ask the next one for the rest. */
+export function endRun(entity: ArchiveEntity): void {
+  entity.run = 'ending';
+  for (const ticket of entity.tickets) {
+    if (ticket.state.kind === 'waiting') ticket.state = { kind: 'goes-on' };
+  }
+}
+
 /** What the next run must know. Asked between rounds, when no ticket is open. */
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
-  const { mode, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
-  const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure } = entity;
+  const { mode, hold, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
+  const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
   return {
     mode,
+    hold,
     archivedThrough,
     deadLetters,
     givenUp,
@@ -94,13 +111,15 @@ export function carryOf(entity: ArchiveEntity): ArchiveCarry {
     lastSuccessAt,
     lastFailure,
     rotationFailure,
+    rotateAsked,
+    lastRefusedSignal: entity.lastRefusedSignal,
   };
 }
 
 /** Answer of the query `status`. */
 export function statusOf(entity: ArchiveEntity): ArchiveStatus {
-  const { input, phase, backlog, lastRefusedSignal } = entity;
-  return { ...input, ...carryOf(entity), phase, backlog, lastRefusedSignal };
+  const { input, phase, backlog } = entity;
+  return { ...input, ...carryOf(entity), phase, backlog };
 }
 
 /** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */
@@ -109,7 +128,7 @@ export function openTicket(entity: ArchiveEntity): Ticket {
     fromRound: entity.round + 1,
     archived: [],
     remaining: null,
-    state: { kind: 'waiting' },
+    state: { kind: entity.run === 'ending' ? 'goes-on' : 'waiting' },
   };
   entity.tickets = [...entity.tickets, ticket];
   entity.wake = true;
@@ -131,7 +150,8 @@ export function closeTicket(entity: ArchiveEntity, ticket: Ticket): void {
 /** Answer of `archiveNow`. */
 export function ticketResult(entity: ArchiveEntity, ticket: Ticket): ArchiveNowResult {
   const { input, archivedThrough, deadLetters, backlog } = entity;
-  return { ...input, archived: ticket.archived, archivedThrough, deadLetters, backlog };
+  const state = ticket.state.kind === 'goes-on' ? 'goes-on' : 'done';
+  return { ...input, state, archived: ticket.archived, archivedThrough, deadLetters, backlog };
 }
 
 /** The words of an error, for status and history. */

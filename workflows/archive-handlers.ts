@@ -1,13 +1,8 @@
 import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { lettersNamed } from './archive-dead-letters.ts';
 import { type ArchiveEntity, closeTicket, openTicket, statusOf, ticketResult } from './archive-entity.ts';
-import {
-  type ArchiveNowResult,
-  type Contract,
-  DEAD_LETTER_DECISION,
-  type Decision,
-  NO_PAYLOAD,
-  type NoPayload,
-} from './contracts.ts';
+import { type ArchiveNowResult, DEAD_LETTER_DECISION, type Decision } from './contracts/archive.ts';
+import { type Contract, NO_PAYLOAD, type NoPayload } from './contracts/contract.ts';
 import { decode } from './decode.ts';
 import { acceptGap, archiveNow, pause, resume, retryRefused, rotateNow, status } from './messages.ts';
 
@@ -56,10 +51,15 @@ function accept<T>(
 
 function decide(entity: ArchiveEntity, kind: Decision['kind'], payload: unknown): void {
   accept(entity, DEAD_LETTER_DECISION, payload, (decision) => {
-    if (entity.deadLetters.some(({ binlog }) => binlog === decision.binlog)) {
-      entity.decisions = [...entity.decisions, { ...decision, kind }];
-    } else {
+    const letters = lettersNamed(entity, decision.binlog);
+    const servers = new Set(letters.map(({ serverUuid }) => serverUuid));
+    if (letters.length === 0) {
       entity.lastRefusedSignal = `${decision.binlog} is not on the dead-letter list, so there was nothing to decide.`;
+    } else if (servers.size > 1) {
+      const names = letters.map(({ serverUuid, binlog }) => `${serverUuid}/${binlog}`);
+      entity.lastRefusedSignal = `${decision.binlog} stands on the dead-letter list for ${servers.size} servers, so nothing was decided: say which, ${names.join(' or ')}.`;
+    } else {
+      entity.decisions = [...entity.decisions, { ...decision, kind, behind: null }];
     }
   });
 }

@@ -1,11 +1,19 @@
-import type { ArchiveSettings, StoredIn } from '../activities/archive.ts';
+import type { ArchiveSettings } from '../activities/archive.ts';
+import type { StoredIn } from '../activities/archive-transfers.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
 import { startAhead } from './ahead.ts';
-import { controlActivities, hostActivities, transferActivities } from './archive-activities.ts';
+import {
+  controlActivities,
+  hostActivities,
+  stagingActivities,
+  transferActivities,
+} from './archive-activities.ts';
 import { carryOutDecisions, noteProblems, setAsideOf, writeLetter } from './archive-dead-letters.ts';
 import { type ArchiveEntity, ticketsOfRound } from './archive-entity.ts';
 import { refusalOf } from './archive-failures.ts';
+import { claimOnce, held } from './archive-hold.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
+import { whileStaging } from './archive-staging.ts';
 
 /** What a round achieved. */
 export interface RoundResult {
@@ -14,19 +22,23 @@ export interface RoundResult {
 }
 
 /**
- * One round of archiving: carry out what operators decided, look at the server, stage what is
+ * One round of archiving: hold the epoch, carry out what operators decided, look at the server, stage what is
  * closed, transfer ahead in parallel, commit in order, release, and close the open log where its
  * time has come.
  */
 export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> {
   entity.phase = 'discovering';
   const settings = await controlActivities().archiveSettings(entity.input);
+  await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
   const ready = await stage(entity, settings, found);
   entity.phase = 'transferring';
-  const archived = await archiveInOrder(entity, settings, ready);
+  const archived =
+    ready.length === 0
+      ? 0
+      : await whileStaging(entity, settings.host, () => archiveInOrder(entity, settings, ready));
   await rotateIfDue(entity, settings, found.open);
   return { settings, archived };
 }
@@ -56,7 +68,7 @@ async function stage(
   found: Discovery,
 ): Promise<readonly PlannedLog[]> {
   if (found.stage.length === 0) return found.archive;
-  const count = await transferActivities(host).stageBinlogs({ ...entity.input, logs: found.stage });
+  const count = await stagingActivities(host).stageBinlogs({ ...entity.input, logs: found.stage });
   const [vanished] = found.stage.slice(count);
   if (vanished === undefined) return found.archive;
   entity.wake = true;
@@ -113,7 +125,7 @@ async function commit(
   { log }: PlannedLog,
   stored: readonly StoredIn[],
 ): Promise<void> {
-  const done = await transferActivities(host).commitSegment({ ...entity.input, log, stored });
+  const done = await hostActivities(host).commitSegment({ ...held(entity), log, stored });
   entity.archivedThrough = done;
   entity.segmentsArchived += 1;
   entity.backlog = {

@@ -7,12 +7,25 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { toFailure } from '../activities/failures.ts';
-import { type ArchiveEntity, carryOf, failureOf, openEntity, ticketsOfRound } from './archive-entity.ts';
+import {
+  type ArchiveEntity,
+  carryOf,
+  endRun,
+  failureOf,
+  openEntity,
+  ticketsOfRound,
+} from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
+import { noteFence } from './archive-hold.ts';
 import { archiveRound } from './archive-round.ts';
 import { archiveDetails } from './archive-words.ts';
-import { ARCHIVE_CARRY, ARCHIVE_SOURCE, type ArchiveCarry, type ArchiveSourceInput } from './contracts.ts';
+import {
+  ARCHIVE_CARRY,
+  ARCHIVE_SOURCE,
+  type ArchiveCarry,
+  type ArchiveSourceInput,
+} from './contracts/archive.ts';
 import { decode } from './decode.ts';
 import { nowText } from './now.ts';
 
@@ -35,21 +48,17 @@ export async function archiveSource(input: ArchiveSourceInput, carried?: Archive
     await untilRunning(entity);
     const pollSeconds = await roundWithItsFailure(entity);
     showDetails(entity);
-    if (isRunLong(entity) && (await allAnswered(entity))) break;
+    if (isRunLong(entity)) break;
     await sleepUnlessAsked(entity, pollSeconds);
   }
+  // Nobody can hold this up: all who wait are answered, and all else that was asked is carried on.
+  endRun(entity);
+  await condition(allHandlersFinished);
   await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
 }
 
 function isRunLong(entity: ArchiveEntity): boolean {
   return workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
-}
-
-/** Callers of `archiveNow` are answered by this run; what else is asked the next one is told, or does anyway. */
-async function allAnswered(entity: ArchiveEntity): Promise<boolean> {
-  if (ticketsWaiting(entity) || entity.rotateAsked) return false;
-  await condition(allHandlersFinished);
-  return true;
 }
 
 async function untilRunning(entity: ArchiveEntity): Promise<void> {
@@ -76,7 +85,8 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     if (isCancellation(error)) throw error;
     const described = describeFailure(error);
     entity.lastFailure = failureOf(described, nowText());
-    entity.phase = 'failing';
+    noteFence(entity, described);
+    entity.phase = entity.hold.kind === 'handed-away' ? 'standing-by' : 'failing';
     for (const ticket of ticketsOfRound(entity)) {
       ticket.state = { kind: 'failed', error: toFailure(described) };
     }
@@ -88,16 +98,20 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
 async function sleepUnlessAsked(entity: ArchiveEntity, pollSeconds: number): Promise<void> {
   const asked = (): boolean =>
     entity.wake ||
-    entity.rotateAsked ||
-    hasFreshDecision(entity) ||
+    (!isStuck(entity) && (entity.rotateAsked || hasFreshDecision(entity))) ||
     ticketsWaiting(entity) ||
     entity.mode === 'paused';
   await condition(asked, `${pollSeconds} seconds`);
 }
 
-/** A decision that failed in the last round waits for the next poll like everything else. */
+/** What the last round could not do waits for the next poll, or it would be tried without a pause. */
+function isStuck({ phase }: ArchiveEntity): boolean {
+  return phase === 'failing' || phase === 'standing-by';
+}
+
+/** One that came too early waits for the next poll like everything else. */
 function hasFreshDecision(entity: ArchiveEntity): boolean {
-  return entity.phase !== 'failing' && entity.decisions.length > 0;
+  return entity.decisions.some(({ behind }) => behind === null);
 }
 
 function ticketsWaiting(entity: ArchiveEntity): boolean {

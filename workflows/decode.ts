@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Contract } from './contracts.ts';
+import type { Contract } from './contracts/contract.ts';
 
 /** Type of the failure for input that does not match its contract; it is never retried. */
 export const BAD_INPUT = 'BadInput';

@@ -1,13 +1,9 @@
 /** Signals, queries and updates by name; payloads are checked with their contract before they are used. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type {
-  ArchiveNowResult,
-  ArchiveStatus,
-  BackupProgress,
-  DeadLetterDecision,
-  NoPayload,
-  RestoreToPointProgress,
-} from './contracts.ts';
+import type { ArchiveNowResult, ArchiveStatus, DeadLetterDecision } from './contracts/archive.ts';
+import type { BackupProgress } from './contracts/backup.ts';
+import type { NoPayload } from './contracts/contract.ts';
+import type { RestoreToPointProgress } from './contracts/restore.ts';
 
 /** Stops archiving after the logs in flight; staged logs stay staged. */
 export const pause = defineSignal<[NoPayload?]>('pause');

@@ -18,6 +18,11 @@ export function hostQueue(host: string): string {
   return `host.${host}`;
 }
 
+/** Transfers from a database host: they last as long as logs are large, and nothing short waits behind them. */
+export function transferQueue(host: string): string {
+  return `transfer.${host}`;
+}
+
 /** Activities of a restore; any restore worker of the region may begin one. */
 export function restoreQueue(region: string): string {
   return `restore.${region}`;

@@ -9,7 +9,11 @@ import type { RestoreActivities, RestoreHostActivities } from '../activities/res
 import type { RestoreJob } from '../src/restoring/job.ts';
 import type { RestoreOutcome } from '../src/restoring/outcome.ts';
 import type { PlannedRestore } from '../src/restoring/plan-step.ts';
-import { RESTORE_TO_POINT, type RestoreToPointInput, type RestoreToPointProgress } from './contracts.ts';
+import {
+  RESTORE_TO_POINT,
+  type RestoreToPointInput,
+  type RestoreToPointProgress,
+} from './contracts/restore.ts';
 import { decode } from './decode.ts';
 import { restoreProgress } from './messages.ts';
 import { nowText } from './now.ts';

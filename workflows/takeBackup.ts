@@ -20,7 +20,7 @@ import {
   TAKE_BACKUP,
   type TakeBackupInput,
   type TakeBackupResult,
-} from './contracts.ts';
+} from './contracts/backup.ts';
 import { decode } from './decode.ts';
 import { backupProgress, rotateNow } from './messages.ts';
 import { nowText } from './now.ts';

@@ -1,97 +1,79 @@
 import type { Judgement } from '../catalog/catalog.ts';
 import type { CatalogState } from '../catalog/fold.ts';
-import { placeLog } from '../domain/archive-line.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import { isBinlogName, type ServerUuid } from '../domain/identity.ts';
 import type { Signature } from './commit.ts';
-import type { SourceView } from './discover.ts';
-import type { LetterRef } from './discovery.ts';
-import { newestLine } from './line.ts';
+import type { ServerView } from './decide-round.ts';
+import { type SourceView, serversOf } from './discover.ts';
+import { type Acceptance, judgeGap } from './judge-gap.ts';
 import { type Repositories, repositoryIn } from './repositories.ts';
-import type { SourceLog } from './source-logs.ts';
 
 export interface AcceptGapOptions {
+  /** The source as it is now; the logs that are given up with this one are among `givenUp`. */
   readonly view: SourceView;
   readonly repositories: Repositories;
-  /** The dead letter that is given up, or that lies behind the gap. */
-  readonly letter: LetterRef;
+  readonly acceptance: Acceptance;
   /** The operator's words. */
   readonly reason: string;
   readonly sign: Signature;
 }
 
+/** What became of an acceptance. */
+export type AcceptedGap =
+  /** Canonical; '' where no hole is known, and the next look at the server names what there is. */
+  | { readonly kind: 'accepted'; readonly missingGtids: string }
+  /** Nothing was written: this log is still to be archived, or to be decided on, first. */
+  | { readonly kind: 'too-early'; readonly behind: string };
+
 /**
- * Writes down in every store that transactions are lost: those between what is archived and the
- * next log that can follow. Can be run again. A crash between two stores leaves the gap accepted
- * in the first; the next try goes on with the others.
+ * Writes down in every store that transactions are lost: those between what is archived and the next
+ * log that can follow, and no others. Can be run again. A crash between two stores leaves the gap
+ * accepted in the first; the next try goes on with the others.
  *
- * @returns what was given up, canonical; '' where nothing is lost
+ * @throws unavailable `GapChanged` where another writer archived something meanwhile
  */
-export async function acceptGap(options: AcceptGapOptions): Promise<string> {
-  const { view, repositories, letter, reason, sign } = options;
+export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap> {
+  const { acceptance, repositories, reason, sign } = options;
+  const server = serversOf(options.view).find((view) => view.serverUuid === acceptance.letter.serverUuid);
+  if (server === undefined) return { kind: 'accepted', missingGtids: '' };
+  const verdicts = server.stores.map((store) => ({
+    store,
+    verdict: judgeGap(server, store.state, acceptance),
+  }));
   let lost = GtidSet.EMPTY;
-  for (const { id, state } of view.stores) {
-    const gap = gapBehind(state, view, letter);
-    if (gap === null) continue;
-    lost = lost.union(GtidSet.parse(gap.missingGtids));
-    const { catalog } = repositoryIn(repositories, id);
-    const body = { kind: 'gap-accepted', serverUuid: view.serverUuid, detail: reason, ...gap } as const;
-    await catalog.append(body, sign(state), (now) => stillMissing(now, view.serverUuid, gap.missingGtids));
+  // All stores first: what is too early for one is written into none.
+  for (const { verdict } of verdicts) if (verdict.kind === 'too-early') return verdict;
+  for (const { store, verdict } of verdicts) {
+    if (verdict.kind !== 'gap') continue;
+    const { timeline, missingGtids } = verdict;
+    lost = lost.union(GtidSet.parse(missingGtids));
+    const { catalog } = repositoryIn(repositories, store.id);
+    const body = {
+      kind: 'gap-accepted',
+      serverUuid: server.serverUuid,
+      detail: reason,
+      timeline,
+      missingGtids,
+    } as const;
+    await catalog.append(body, sign(), (now) => stillExactly(now, server, acceptance, missingGtids));
   }
-  return lost.toString();
+  return { kind: 'accepted', missingGtids: lost.toString() };
 }
 
-interface Gap {
-  readonly timeline: number;
-  readonly missingGtids: string;
-}
-
-/** The gap before the letter's log, or, where that log itself is given up, before the one behind it. */
-function gapBehind(state: CatalogState, view: SourceView, letter: LetterRef): Gap | null {
-  const logs = logsInOrder(view);
-  const index = logs.findIndex((log) => isLetter(log, letter));
-  const own = index < 0 ? null : gapBefore(state, view.serverUuid, logs[index]);
-  if (own !== null) return own;
-  const next = logs.slice(index + 1).find((log) => log.peek !== null);
-  if (next === undefined) throw successorUnknown(letter);
-  return gapBefore(state, view.serverUuid, next);
-}
-
-function gapBefore(state: CatalogState, serverUuid: ServerUuid, log: SourceLog | undefined): Gap | null {
-  if (log === undefined || log.peek === null || !isBinlogName(log.name)) return null;
-  const { createdAt, previousGtids } = log.peek;
-  const place = placeLog(newestLine(state, serverUuid), { binlog: log.name, createdAt, previousGtids });
-  return place.kind === 'gap' ? { timeline: place.timeline, missingGtids: place.missingGtids } : null;
-}
-
-/** Staged logs that the server has purged, then all that it lists, the open one included. */
-function logsInOrder(view: SourceView): readonly SourceLog[] {
-  const listed = new Set(view.listed.map(idOf));
-  return [...view.staged.filter((log) => !listed.has(idOf(log))), ...view.listed];
-}
-
-function idOf(log: SourceLog): string {
-  return `${log.name}|${log.sizeBytes}|${log.peek?.createdAt ?? ''}`;
-}
-
-function isLetter(log: SourceLog, letter: LetterRef): boolean {
-  return idOf(log) === `${letter.binlog}|${letter.lengthBytes}|${letter.createdAt}`;
-}
-
-function stillMissing(state: CatalogState, serverUuid: ServerUuid, missingGtids: string): Judgement {
-  const accepted = GtidSet.parse(newestLine(state, serverUuid)?.acceptedGaps ?? '');
-  return GtidSet.parse(missingGtids).isSubsetOf(accepted)
-    ? { decision: 'stands', sequence: state.head.sequence }
-    : { decision: 'append' };
-}
-
-function successorUnknown(letter: LetterRef): AppError {
-  return new AppError({
-    code: 'GapEndUnknown',
+/** Asked again when another writer came first: the very same transactions must still be missing. */
+function stillExactly(
+  state: CatalogState,
+  server: ServerView,
+  acceptance: Acceptance,
+  missingGtids: string,
+): Judgement {
+  const now = judgeGap(server, state, acceptance);
+  if (now.kind === 'none') return { decision: 'stands', sequence: state.head.sequence };
+  if (now.kind === 'gap' && now.missingGtids === missingGtids) return { decision: 'append' };
+  throw new AppError({
+    code: 'GapChanged',
     kind: 'unavailable',
-    message: `No log behind ${letter.binlog} can be read, so it is not known which transactions are lost with it.`,
-    hint: 'It is tried again when the server has written the next log.',
-    facts: { binlog: letter.binlog },
+    message: `Another writer changed the catalog while the gap at ${acceptance.letter.binlog} was to be accepted, so nothing was written: what is missing is looked at again.`,
+    facts: { binlog: acceptance.letter.binlog, missingGtids },
   });
 }

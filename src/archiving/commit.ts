@@ -12,8 +12,8 @@ import { segmentRefused } from './refusals.ts';
 /** How often a commit starts over because another writer changed the catalog under it. */
 const MAX_ATTEMPTS = 20;
 
-/** Writes entries in the name of this process. */
-export type Signature = (state: CatalogState) => AppendBy;
+/** Writes entries in the name of this process, always in the epoch that it claimed when it began. */
+export type Signature = () => AppendBy;
 
 /**
  * Names a segment in a store's catalog: that is when it counts as archived there. The segment is
@@ -34,7 +34,7 @@ export async function commitSegment(
     const state = await catalog.read();
     const step = nextStep(state, segment, object);
     if (step.kind === 'done') return step.timeline;
-    await catalog.append(step.body, sign(state), (now) => stillValid(now, segment, object, step.body));
+    await catalog.append(step.body, sign(), (now) => stillValid(now, segment, object, step.body));
     if (step.body.kind === 'segment-archived') faultPoint('archive.committed');
   }
   throw new AppError({

@@ -1,31 +1,28 @@
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ArchiveDecision } from '../domain/archive-plan.ts';
-import { assertNever } from '../domain/errors.ts';
-import { type BinlogName, isBinlogName, parseBinlogName, type ServerUuid } from '../domain/identity.ts';
-import type { Discovery, LetterRef, LogProblem, PlannedLog } from './discovery.ts';
+import type { BinlogName, ServerUuid } from '../domain/identity.ts';
+import type { Discovery, LetterRef, PlannedLog } from './discovery.ts';
 import { newestLine } from './line.ts';
-import { joinPlans, planFor } from './round-plan.ts';
+import { closedInOrder, refOf, type ServerLogs, stemOf } from './log-order.ts';
+import { overtaken, problemOf } from './log-problems.ts';
+import { type ClosedLog, isSettled, joinPlans, planFor } from './round-plan.ts';
 import type { SourceLog } from './source-logs.ts';
-import { type LogRef, stagedStem } from './staging.ts';
+import type { LogRef } from './staging.ts';
 
 /** How many logs one round stages or releases, archives, and reports: history and payloads stay small. */
 const MAX_STAGED = 400;
 const MAX_ARCHIVED = 60;
 const MAX_PROBLEMS = 40;
 
-/** Everything that decides a round. */
-export interface RoundView {
-  readonly serverUuid: ServerUuid;
+/** Everything that decides what is done with the logs of one server. */
+export interface ServerView extends ServerLogs {
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
-  /** As the server lists them; the last one is open. */
-  readonly listed: readonly SourceLog[];
-  /** As they lie in the staging folder, oldest first. */
-  readonly staged: readonly SourceLog[];
+  /** In how many servers' logs each transaction shall be archived. */
+  readonly redundancy: number;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
   /** Logs that an operator gave up: left alone, and missed by nobody. */
   readonly givenUp: readonly LetterRef[];
-  readonly stores: readonly { readonly id: string; readonly state: CatalogState }[];
 }
 
 /** A closed log, its decision, and where it lies. */
@@ -41,23 +38,64 @@ interface Decided {
 
 type RoundDecision = Pick<Discovery, 'stage' | 'archive' | 'release' | 'problems' | 'backlog'>;
 
-/** Decides for each closed log, staged or listed, what this round does with it. Pure. */
-export function decideRound(view: RoundView): RoundDecision {
+/**
+ * Decides for each closed log of a source, staged or listed, what this round does with it. A source
+ * is one server now, the last of these; what it was before, under another server_uuid, comes first,
+ * for the newest timeline is the one that is restored. Pure.
+ */
+export function decideRound(servers: readonly ServerView[]): RoundDecision {
+  const all: RoundDecision[] = [];
+  for (const [index, view] of servers.entries()) {
+    const earlier = servers.slice(0, index).filter((_, at) => isPending(all[at]));
+    all.push(inTurn(view, decideServer(view), earlier, servers.slice(index + 1)));
+  }
+  return {
+    stage: all.flatMap(({ stage }) => stage).slice(0, MAX_STAGED),
+    archive: all.flatMap(({ archive }) => archive).slice(0, MAX_ARCHIVED),
+    release: all.flatMap(({ release }) => release).slice(0, MAX_STAGED),
+    // The oldest ones: what is behind them comes up once they are dealt with.
+    problems: all.flatMap(({ problems }) => problems).slice(0, MAX_PROBLEMS),
+    backlog: {
+      logs: all.reduce((sum, { backlog }) => sum + backlog.logs, 0),
+      bytes: all.reduce((sum, { backlog }) => sum + backlog.bytes, 0),
+    },
+  };
+}
+
+function isPending(decision: RoundDecision | undefined): boolean {
+  return decision !== undefined && decision.backlog.logs > 0;
+}
+
+/** Keeps timelines in the order of their servers: each begins after those before it, and before those behind it. */
+function inTurn(
+  view: ServerView,
+  decision: RoundDecision,
+  earlier: readonly ServerView[],
+  later: readonly ServerView[],
+): RoundDecision {
+  const [first] = decision.archive;
+  if (first === undefined) return decision;
+  const begun = (server: ServerView) =>
+    view.stores.map(({ state }) => state.timelines().some((line) => line.serverUuid === server.serverUuid));
+  const own = begun(view);
+  const isOvertaken = later.some((server) => begun(server).some((has, store) => has && !own[store]));
+  if (isOvertaken) {
+    return { ...decision, archive: [], problems: [overtaken(first.log), ...decision.problems] };
+  }
+  const waits = earlier.some((server) => begun(server).some((has, store) => !has && !own[store]));
+  return waits ? { ...decision, archive: [] } : decision;
+}
+
+function decideServer(view: ServerView): RoundDecision {
   const decided = decideLogs(view);
   const open = view.listed.at(-1);
   const refs = decided.map(({ source }) => refOf(view.serverUuid, source));
   const pending = decided.filter(({ stands }) => stands !== 'settled');
   return {
-    stage: refsWhere(refs, decided, (it) => it.lies === 'listed' && isWorthStaging(it)).slice(0, MAX_STAGED),
-    archive: plannedLogs(view, decided, refs, open).slice(0, MAX_ARCHIVED),
-    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled').slice(
-      0,
-      MAX_STAGED,
-    ),
-    // The oldest ones: what is behind them comes up once they are dealt with.
-    problems: decided
-      .flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision))
-      .slice(0, MAX_PROBLEMS),
+    stage: refsWhere(refs, decided, (it) => it.lies === 'listed' && isWorthStaging(it)),
+    archive: plannedLogs(view, decided, refs, open),
+    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled'),
+    problems: decided.flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision)),
     backlog: {
       logs: pending.length,
       bytes: pending.reduce((sum, { source }) => sum + source.sizeBytes, 0),
@@ -65,35 +103,44 @@ export function decideRound(view: RoundView): RoundDecision {
   };
 }
 
-function decideLogs(view: RoundView): readonly Decided[] {
-  const { serverUuid, gtidMode } = view;
+function decideLogs(view: ServerView): readonly Decided[] {
+  const { serverUuid, gtidMode, redundancy, givenUp, setAside } = view;
+  const open = view.listed.at(-1) ?? null;
   const stagedStems = new Set(view.staged.map((log) => stemOf(serverUuid, log)));
-  const listed = view.listed.slice(0, -1);
-  const listedStems = new Set(listed.map((log) => stemOf(serverUuid, log)));
-  // What is staged and purged comes first: it is older than all that is listed. A dead letter there only waits.
-  const purged = view.staged.filter(
-    (log) => !listedStems.has(stemOf(serverUuid, log)) && !matches(view.setAside, log),
+  const closed = closedInOrder(view).map((source): ClosedLog => {
+    const isLeftAlone = matches(serverUuid, [...setAside, ...givenUp], source);
+    return { source, standing: isLeftAlone ? 'set-aside' : 'wanted' };
+  });
+  const plans = view.stores.map(({ state }) =>
+    planFor(state, { serverUuid, gtidMode, redundancy, closed, open }),
   );
-  const closed = [...purged, ...listed];
-  const leftAlone = [...view.setAside, ...view.givenUp];
-  const setAside = closed.filter((log) => matches(leftAlone, log)).map(({ name }) => name);
-  const plans = view.stores.map(({ state }) => planFor(state, { serverUuid, gtidMode, closed, setAside }));
   return joinPlans(plans).map((decision, index) => {
-    const source = closed[index] as SourceLog;
+    const { source } = closed[index] as ClosedLog;
     return {
       source,
       decision,
       lies: stagedStems.has(stemOf(serverUuid, source)) ? 'staged' : 'listed',
-      stands: standingOf(decision, matches(view.givenUp, source) ? 'given-up' : 'wanted'),
-      lacking: view.stores
-        .filter((_, store) => plans[store]?.[index]?.kind !== 'already-archived')
-        .map(({ id }) => id),
+      stands: standingOf(decision, matches(serverUuid, givenUp, source) ? 'given-up' : 'wanted'),
+      lacking: lackingStores(view, plans, index),
     };
   });
 }
 
+function lackingStores(
+  { stores }: ServerView,
+  plans: readonly (readonly ArchiveDecision[])[],
+  index: number,
+): string[] {
+  return stores
+    .filter((_, store) => {
+      const decision = plans[store]?.[index];
+      return decision === undefined || !isSettled(decision);
+    })
+    .map(({ id }) => id);
+}
+
 function plannedLogs(
-  view: RoundView,
+  view: ServerView,
   decided: readonly Decided[],
   refs: readonly (LogRef | null)[],
   open: SourceLog | undefined,
@@ -111,31 +158,13 @@ function plannedLogs(
   });
 }
 
-/** The identity of a log; null where its beginning is not known. */
-function refOf(serverUuid: ServerUuid, source: SourceLog): LogRef | null {
-  if (source.peek === null || !isBinlogName(source.name)) return null;
-  const { createdAt, firstCommit } = source.peek;
-  return {
-    serverUuid,
-    binlog: parseBinlogName(source.name),
-    createdAt,
-    firstCommit,
-    lengthBytes: source.sizeBytes,
-  };
-}
-
 /** Closed logs that the server lists and that are not staged yet, archived or not. Pure. */
-export function closedRefs({ serverUuid, listed, staged }: RoundView): readonly LogRef[] {
+export function closedRefs({ serverUuid, listed, staged }: ServerLogs): readonly LogRef[] {
   const stagedStems = new Set(staged.map((log) => stemOf(serverUuid, log)));
   return listed.slice(0, -1).flatMap((log) => {
     const ref = stagedStems.has(stemOf(serverUuid, log)) ? null : refOf(serverUuid, log);
     return ref === null ? [] : [ref];
   });
-}
-
-function stemOf(serverUuid: ServerUuid, source: SourceLog): string {
-  const ref = refOf(serverUuid, source);
-  return ref === null ? source.name : stagedStem(ref);
 }
 
 function refsWhere(
@@ -151,82 +180,27 @@ function isWorthStaging({ decision }: Decided): boolean {
 }
 
 function standingOf(decision: ArchiveDecision, operator: 'given-up' | 'wanted'): Decided['stands'] {
-  if (decision.kind === 'already-archived' || operator === 'given-up') return 'settled';
-  if (decision.kind !== 'refused') return 'pending';
-  // A late log was passed over before: its gap was accepted.
-  if (decision.reason === 'late') return 'settled';
-  return decision.reason === 'set-aside' ? 'set-aside' : 'pending';
+  if (isSettled(decision) || operator === 'given-up') return 'settled';
+  return decision.kind === 'refused' && decision.reason === 'set-aside' ? 'set-aside' : 'pending';
 }
 
-function matches(letters: readonly LetterRef[], log: SourceLog): boolean {
+/** True where one of the letters is about this very log. */
+export function matches(serverUuid: ServerUuid, letters: readonly LetterRef[], log: SourceLog): boolean {
   const createdAt = log.peek?.createdAt ?? '';
   return letters.some(
     (letter) =>
-      letter.binlog === log.name && letter.createdAt === createdAt && letter.lengthBytes === log.sizeBytes,
+      letter.serverUuid === serverUuid &&
+      letter.binlog === log.name &&
+      letter.createdAt === createdAt &&
+      letter.lengthBytes === log.sizeBytes,
   );
-}
-
-const REFUSAL_CODES: Readonly<Record<'bad-name' | 'encrypted' | 'gtid-mode', string>> = {
-  'bad-name': 'BinlogNameUnsafe',
-  encrypted: 'BinlogEncrypted',
-  'gtid-mode': 'GtidModeOff',
-};
-
-/** What a decision means for the operator; nothing where none is needed. */
-function problemOf(serverUuid: ServerUuid, source: SourceLog, decision: ArchiveDecision): LogProblem[] {
-  const letter = {
-    serverUuid,
-    binlog: source.name,
-    createdAt: source.peek?.createdAt ?? '',
-    lengthBytes: source.sizeBytes,
-  };
-  switch (decision.kind) {
-    case 'gap':
-      return [
-        {
-          ...letter,
-          code: 'ArchiveGap',
-          kind: 'refused',
-          message: decision.detail,
-          hint: 'Accept the gap (pitrail archive --accept-gap) and take a base backup after it.',
-        },
-      ];
-    case 'read-head':
-      return [
-        {
-          ...letter,
-          code: source.problem?.code ?? 'BinlogUnreadable',
-          kind: source.problem?.kind ?? 'corrupt',
-          message: source.problem?.message ?? `The beginning of ${source.name} was not read.`,
-          hint: source.problem?.hint ?? 'Compare the file with the server.',
-        },
-      ];
-    case 'refused':
-      return decision.reason === 'set-aside' || decision.reason === 'late'
-        ? []
-        : [
-            {
-              ...letter,
-              code: REFUSAL_CODES[decision.reason],
-              kind: 'refused',
-              message: decision.detail,
-              hint: 'Later logs of this server wait until it is mended, or the gap is accepted.',
-            },
-          ];
-    case 'already-archived':
-    case 'archive':
-    case 'start-timeline':
-    case 'waits':
-      return [];
-    default:
-      return assertNever(decision);
-  }
 }
 
 /** The last log of a server that a catalog names; null where it names none. */
 export function archivedThroughOf(state: CatalogState, serverUuid: ServerUuid): Discovery['archivedThrough'] {
   const line = newestLine(state, serverUuid);
-  const last = line === null ? undefined : state.segments(line.timeline).at(-1)?.segment;
+  const own = state.segmentsOf(serverUuid).filter(({ timeline }) => timeline === line?.timeline);
+  const last = own.at(-1)?.segment;
   if (line === null || last === undefined) return null;
   const binlog: BinlogName = last.binlog;
   return { serverUuid, binlog, timeline: line.timeline, lastCommit: last.lastCommit };

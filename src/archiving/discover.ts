@@ -3,33 +3,40 @@ import type { SourceConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import { readBinaryLogs, readServerFacts, type ServerFacts } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
-import { archivedThroughOf, decideRound, type RoundView } from './decide-round.ts';
+import { archivedThroughOf, decideRound, type ServerView } from './decide-round.ts';
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
-import type { Repositories } from './repositories.ts';
+import type { Repositories, Repository } from './repositories.ts';
 import { type PeekCache, readSourceLogs, type SourceLog } from './source-logs.ts';
 import { stageUnread } from './stage-unread.ts';
-import { readStagedLogs } from './staged-logs.ts';
+import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
-import { removeLeftovers } from './tidy.ts';
+import { listStagedServers, removeLeftovers } from './tidy.ts';
 
-export interface DiscoverOptions {
+/** What a look at the server and at the staging folder needs. */
+export interface LookOptions {
   readonly source: SourceConfig;
   readonly session: MysqlSession;
-  readonly repositories: Repositories;
-  /** Heads that were seen before, by store id; a catalog behind one of them was rolled back. */
-  readonly heads: ReadonlyMap<string, CatalogHead>;
+  readonly cache: PeekCache;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
   /** Logs that an operator gave up. */
   readonly givenUp: readonly LetterRef[];
-  readonly cache: PeekCache;
+}
+
+export interface DiscoverOptions extends LookOptions {
+  readonly repositories: Repositories;
+  /** Heads that were seen before, by store id; a catalog behind one of them was rolled back. */
+  readonly heads: ReadonlyMap<string, CatalogHead>;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
 }
 
 /** A look at a source, before anything is decided. */
-export interface SourceView extends RoundView {
+export interface SourceView {
   readonly facts: ServerFacts;
+  /** Servers that this source was before and whose logs still lie staged, oldest first. */
+  readonly earlier: readonly ServerView[];
+  readonly present: ServerView;
 }
 
 /**
@@ -41,42 +48,61 @@ export interface SourceView extends RoundView {
  *   `CatalogBroken`; unavailable
  */
 export async function discover(options: DiscoverOptions): Promise<Discovery> {
+  const { stagingDir } = options.source;
   const view = await viewOrStage(options);
-  await ensureStagingDir(options.source.stagingDir, view.serverUuid);
-  await removeLeftovers(options.source.stagingDir, view.serverUuid);
-  const [primary] = view.stores;
+  const { serverUuid, listed, stores } = view.present;
+  await ensureStagingDir(stagingDir, serverUuid);
+  for (const server of await listStagedServers(stagingDir)) await removeLeftovers(stagingDir, server);
+  const [primary] = stores;
   return {
-    serverUuid: view.serverUuid,
-    ...decideRound(view),
-    open: openLog(view.listed.at(-1), options.nowMs),
-    heads: view.stores.map(({ id, state }) => ({ store: id, ...state.head })),
-    archivedThrough: primary === undefined ? null : archivedThroughOf(primary.state, view.serverUuid),
+    serverUuid,
+    ...decideRound(serversOf(view)),
+    open: openLog(listed.at(-1), options.nowMs),
+    heads: stores.map(({ id, state }) => ({ store: id, ...state.head })),
+    archivedThrough: primary === undefined ? null : archivedThroughOf(primary.state, serverUuid),
   };
+}
+
+/** All that a source was and is, the present server last. */
+export function serversOf({ earlier, present }: SourceView): readonly ServerView[] {
+  return [...earlier, present];
 }
 
 /** Reads everything that decides a round, and changes nothing. @throws as `discover` */
 export async function viewSource(options: DiscoverOptions): Promise<SourceView> {
   const facts = await archivableFacts(options.session);
-  const stores = await readStores(options);
-  return { ...(await viewLogs(options, facts)), stores };
+  return viewLogs(options, facts, await readStores(options));
 }
 
 async function viewOrStage(options: DiscoverOptions): Promise<SourceView> {
   const facts = await archivableFacts(options.session);
-  let stores: SourceView['stores'];
+  let stores: ServerView['stores'];
   try {
     stores = await readStores(options);
   } catch (error) {
-    const known = options.repositories.all.flatMap(({ store, catalog }) =>
-      catalog.known === null ? [] : [{ id: store.id, state: catalog.known }],
-    );
-    await stageUnread({ ...(await viewLogs(options, facts)), stores: known }, options.source);
+    await stageClosed(options, options.repositories.all);
     throw error;
   }
-  return { ...(await viewLogs(options, facts)), stores };
+  return viewLogs(options, facts, stores);
 }
 
-function readStores({ repositories, heads }: DiscoverOptions): Promise<SourceView['stores']> {
+/**
+ * Stages what the server has closed, without reading a catalog: while one cannot be read, and while
+ * transfers last. What all catalogs are known to name is left out.
+ *
+ * @throws refused as `discover`; unavailable `StagingFull`
+ */
+export async function stageClosed(options: LookOptions, repositories: readonly Repository[]): Promise<void> {
+  const facts = await archivableFacts(options.session);
+  const known = repositories.flatMap(({ store, catalog }) =>
+    catalog.known === null ? [] : [{ id: store.id, state: catalog.known }],
+  );
+  // A catalog that nobody has read yet may lack what the others name.
+  const stores = known.length === repositories.length ? known : [];
+  await stageUnread((await viewLogs(options, facts, stores)).present, options.source);
+}
+
+function readStores({ repositories, heads }: DiscoverOptions): Promise<ServerView['stores']> {
   return Promise.all(
     repositories.all.map(async ({ store, catalog }) => {
       const seen = heads.get(store.id);
@@ -85,14 +111,24 @@ function readStores({ repositories, heads }: DiscoverOptions): Promise<SourceVie
   );
 }
 
-async function viewLogs(options: DiscoverOptions, facts: ServerFacts): Promise<Omit<SourceView, 'stores'>> {
+async function viewLogs(
+  options: LookOptions,
+  facts: ServerFacts,
+  stores: ServerView['stores'],
+): Promise<SourceView> {
   const { source, session, cache, setAside, givenUp } = options;
   const { serverUuid, gtidMode } = facts;
   // Staged logs are read before the listing: one that is staged in between would else be taken for purged.
-  const staged = (await readStagedLogs(source.stagingDir, serverUuid, cache)).map((it) => it.source);
+  const staged = await readStagedServers(source.stagingDir, serverUuid, cache);
   const listing = await readBinaryLogs(session);
   const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  return { serverUuid, gtidMode, listed, staged, setAside, givenUp, facts };
+  const shared = { stores, setAside, givenUp, redundancy: source.redundancy };
+  return {
+    facts,
+    // No server vouches for these any more; they were written with GTIDs, or they are refused when they are sealed.
+    earlier: staged.earlier.map((server) => ({ ...server, ...shared, listed: [], gtidMode: 'ON' })),
+    present: { ...shared, serverUuid, gtidMode, listed, staged: staged.present },
+  };
 }
 
 async function archivableFacts(session: MysqlSession): Promise<ServerFacts> {

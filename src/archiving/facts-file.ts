@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { AppError } from '../domain/errors.ts';
+import { AppError, assertNever } from '../domain/errors.ts';
+import type { RepositoryId } from '../domain/identity.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
+import type { EnvelopeKey } from '../envelope/keys.ts';
 import { isCode, writeWhole } from '../process/files.ts';
 
 /** Version of the facts file; another version is thrown away and the log sealed again. */
-const FACTS_FORMAT = 1;
+const FACTS_FORMAT = 2;
 
 /** What one pass over a log found and made. Lies beside the sealed file; both stay until every store has the log. */
 export interface SealedSegment {
@@ -13,6 +15,34 @@ export interface SealedSegment {
   readonly object: StoredObject;
   /** Repository for which it was sealed; it opens in no other. */
   readonly repositoryId: string;
+  /** Id of the key that sealed it; `none` where nothing was encrypted. */
+  readonly sealedWith: string;
+}
+
+/** What a sealed file must have been made for, to be stored as it is. */
+export interface SealPurpose {
+  readonly repositoryId: RepositoryId;
+  readonly key: EnvelopeKey;
+}
+
+/** Names what a key seals with, as the facts keep it. */
+export function sealerOf(key: EnvelopeKey): string {
+  switch (key.kind) {
+    case 'none':
+      return 'none';
+    case 'raw-aes':
+      return key.keyId;
+    default:
+      return assertNever(key);
+  }
+}
+
+/**
+ * True where a sealed file may go out as it is. The configuration may have changed since it was
+ * sealed: what was made without encryption, or with another key, is not what it asks for now.
+ */
+export function isSealedFor(sealed: SealedSegment, { repositoryId, key }: SealPurpose): boolean {
+  return sealed.repositoryId === repositoryId && sealed.sealedWith === sealerOf(key);
 }
 
 /** Writes the facts whole or not at all: their presence says that the sealed file is complete. */
@@ -35,14 +65,32 @@ export async function readFacts(path: string): Promise<SealedSegment | undefined
   return format === FACTS_FORMAT ? sealed : undefined;
 }
 
-/** Reads the facts of a log that must have been sealed. @throws unavailable `SpoolLost` */
-export async function requireFacts(path: string): Promise<SealedSegment> {
+/**
+ * Reads the facts of a log that must have been sealed as the configuration wants it now.
+ * @throws unavailable `SpoolLost`, `SealedOtherwise`; the next round seals the log anew
+ */
+export async function requireFacts(path: string, purpose: SealPurpose): Promise<SealedSegment> {
   const facts = await readFacts(path);
-  if (facts !== undefined) return facts;
-  throw new AppError({
+  if (facts === undefined) throw spoolLost(path);
+  if (!isSealedFor(facts, purpose)) throw sealedOtherwise(facts);
+  return facts;
+}
+
+function spoolLost(path: string): AppError {
+  return new AppError({
     code: 'SpoolLost',
     kind: 'unavailable',
     message: `${path} is gone: someone removed files from the staging folder, so the log is sealed again.`,
     facts: { path },
+  });
+}
+
+function sealedOtherwise({ segment, sealedWith }: SealedSegment): AppError {
+  const how = sealedWith === 'none' ? 'without encryption' : `with key ${sealedWith}`;
+  return new AppError({
+    code: 'SealedOtherwise',
+    kind: 'unavailable',
+    message: `${segment.binlog} was sealed ${how} or for another repository, and the configuration has changed since: it is not archived like that, but sealed again.`,
+    facts: { binlog: segment.binlog, sealedWith },
   });
 }

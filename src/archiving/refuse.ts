@@ -25,7 +25,7 @@ export async function recordRefusal(
   for (const { catalog } of repositories.all) {
     const state = await catalog.read();
     if (judge(state, refusal).decision === 'stands') continue;
-    await catalog.append({ kind: 'segment-refused', ...refusal }, sign(state), (now) => judge(now, refusal));
+    await catalog.append({ kind: 'segment-refused', ...refusal }, sign(), (now) => judge(now, refusal));
   }
 }
 

@@ -32,7 +32,7 @@ export interface Repositories {
  * @throws config, refused where a key is absent or exposed
  */
 export async function openRepositories(cluster: ClusterConfig): Promise<Repositories> {
-  const key = await loadKey(cluster.encryption);
+  const key = await loadEncryptionKey(cluster.encryption);
   const { keyFile, publicKeyFile } = cluster.signing;
   const options = {
     cluster: cluster.name,
@@ -77,9 +77,16 @@ export async function sharedRepositoryId(repositories: Repositories): Promise<Re
   });
 }
 
-/** Signs entries as this process, in the epoch that the catalog has. */
-export function signAs(role: string, now: () => Micros): Signature {
-  return (state) => firstSignature(role, now(), state.epoch);
+/** In whose name entries are written, and in which epoch: the one that was claimed for this source. */
+export interface Writer {
+  readonly role: string;
+  readonly source: string;
+  readonly epoch: number;
+}
+
+/** Signs entries as this process, for a source. Where a handoff came after the claim, they are refused. */
+export function signAs({ role, source, epoch }: Writer, now: () => Micros): Signature {
+  return () => firstSignature(`${role}/${source}`, now(), epoch);
 }
 
 /** Signs the first entries of a repository, which has no state yet. */
@@ -92,6 +99,7 @@ export function wallClock(): Micros {
   return (BigInt(Date.now()) * 1000n) as Micros;
 }
 
-async function loadKey(encryption: EncryptionConfig): Promise<EnvelopeKey> {
+/** The key that a configuration names. @throws as `loadKeyFile` */
+export async function loadEncryptionKey(encryption: EncryptionConfig): Promise<EnvelopeKey> {
   return encryption.kind === 'none' ? noEncryption() : loadKeyFile(encryption.keyFile);
 }

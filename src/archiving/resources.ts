@@ -7,18 +7,22 @@ import { ByteBudget } from './byte-budget.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
 
-/** One source with everything that archiving it needs. */
-export interface ArchiveSourceContext {
+/** A server as the configuration names it, without stores and key: enough to stage its logs. */
+export interface ServerContext {
   readonly cluster: ClusterConfig;
   readonly source: SourceConfig;
-  readonly repositories: Repositories;
   readonly cache: PeekCache;
-  /** Shared by all sources of the process: what streams a log takes its length from it. */
-  readonly budget: ByteBudget;
   /** Connects; the caller closes the session. @throws unavailable, refused, config */
   connect(): Promise<MysqlSession>;
   /** Connects, hands the session over, and closes it. @throws unavailable, refused, config */
   withSession<T>(use: (session: MysqlSession) => Promise<T>): Promise<T>;
+}
+
+/** One source with everything that archiving it needs. */
+export interface ArchiveSourceContext extends ServerContext {
+  readonly repositories: Repositories;
+  /** Shared by all sources of the process: what streams a log takes its length from it. */
+  readonly budget: ByteBudget;
 }
 
 /** Logs of this many bytes in all are streamed at once; a larger one goes alone. Bounds memory, not speed. */
@@ -35,19 +39,23 @@ export class ArchiveResources {
     this.config = config;
   }
 
-  /** Opens a source that the configuration names. @throws usage, config, refused */
-  async source(clusterName: string, sourceId: string): Promise<ArchiveSourceContext> {
+  /** A server that the configuration names; nothing is opened. @throws usage, config */
+  server(clusterName: string, sourceId: string): ServerContext {
     const cluster = pickCluster(this.config, clusterName);
     const source = pickSource(this.config, cluster, sourceId);
     return {
       cluster,
       source,
-      repositories: await this.repositories(clusterName),
       cache: this.#cacheOf(`${clusterName}/${sourceId}`),
-      budget: this.#budget,
       connect: () => connect(source),
       withSession: (use) => withSession(source, use),
     };
+  }
+
+  /** Opens a source that the configuration names. @throws usage, config, refused */
+  async source(clusterName: string, sourceId: string): Promise<ArchiveSourceContext> {
+    const server = this.server(clusterName, sourceId);
+    return { ...server, repositories: await this.repositories(clusterName), budget: this.#budget };
   }
 
   /** The stores of a cluster, opened at the first call; one that failed to open is tried again. */

@@ -1,6 +1,6 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { ScanReport } from '../binlog/facts.ts';
+import { readFileChunks } from '../binlog/file-chunks.ts';
 import { type BinlogProblem, problemOf } from '../binlog/problem.ts';
 import { BinlogScanner } from '../binlog/scanner.ts';
 import { toSegmentFacts } from '../binlog/segment-facts.ts';
@@ -12,10 +12,10 @@ import { judgeClosed } from '../domain/segment-judgement.ts';
 import { parseInstant } from '../domain/time.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { type SealResult, seal } from '../envelope/seal.ts';
-import { BLOCK_BYTES } from '../envelope/zstd-params.ts';
+import { BLOCK_BYTES, BLOCKS_IN_FLIGHT } from '../envelope/zstd-params.ts';
 import { faultPoint } from '../process/fault.ts';
-import { writeWhole } from '../process/files.ts';
-import { readFacts, type SealedSegment, writeFacts } from './facts-file.ts';
+import { removeIfThere, writeWhole } from '../process/files.ts';
+import { isSealedFor, readFacts, type SealedSegment, sealerOf, writeFacts } from './facts-file.ts';
 import { logChanged, segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { assertRoom } from './stage.ts';
@@ -37,8 +37,8 @@ export interface SealSegmentOptions {
 
 /**
  * Reads a staged log once: every checksum, its facts, its digest, and the sealed file that goes to
- * the stores. What is sealed already is found again. A crash leaves a partial file, or a sealed
- * file without facts, which the next try overwrites.
+ * the stores. What is sealed already, for this repository and with this key, is found again. A crash
+ * leaves a partial file, or a sealed file without facts, which the next try overwrites.
  *
  * @throws corrupt (file, offset, event in the facts) or refused where the log itself cannot be
  *   archived; unavailable where it changed under our hands or there is no room
@@ -46,7 +46,9 @@ export interface SealSegmentOptions {
 export async function sealSegment(options: SealSegmentOptions): Promise<SealedSegment> {
   const files = stagedFiles(options.stagingDir, options.log);
   const done = await readFacts(files.facts);
-  if (done !== undefined && done.repositoryId === options.repositoryId) return done;
+  if (done !== undefined && isSealedFor(done, options)) return done;
+  // They vouch for a file that is about to be replaced.
+  await removeIfThere(files.facts);
   await assertRoom(files.sealed, options.log.lengthBytes);
   const { report, result } = await sealUnchanged(files, options);
   const segment = describe(report, options);
@@ -54,6 +56,7 @@ export async function sealSegment(options: SealSegmentOptions): Promise<SealedSe
     segment,
     object: describeObject(segment, result, options.key),
     repositoryId: options.repositoryId,
+    sealedWith: sealerOf(options.key),
   };
   await writeFacts(files.facts, sealed);
   faultPoint('archive.sealed');
@@ -87,7 +90,8 @@ async function sealFile(from: string, to: string, options: SealSegmentOptions): 
   const { log, key, level, signal, repositoryId } = options;
   const scanner = new BinlogScanner({ file: log.binlog });
   let doneBytes = 0;
-  const { output, result } = seal(createReadStream(from, { highWaterMark: BLOCK_BYTES, signal }), {
+  const blocks = readFileChunks(from, { chunkBytes: BLOCK_BYTES, buffers: BLOCKS_IN_FLIGHT + 1, signal });
+  const { output, result } = seal(blocks, {
     key,
     level,
     signal,

@@ -1,5 +1,5 @@
 import type { SourceConfig } from '../config/types.ts';
-import { closedRefs, decideRound, type RoundView } from './decide-round.ts';
+import { closedRefs, decideRound, type ServerView } from './decide-round.ts';
 import { stageLogs } from './stage.ts';
 import { ensureStagingDir } from './staging.ts';
 
@@ -14,9 +14,9 @@ const MAX_STAGED = 100;
  *
  * @throws unavailable `StagingFull`
  */
-export async function stageUnread(view: RoundView, source: SourceConfig): Promise<void> {
+export async function stageUnread(view: ServerView, source: SourceConfig): Promise<void> {
   const { stagingDir, binlogDir } = source;
-  const stage = view.stores.length === 0 ? closedRefs(view) : decideRound(view).stage;
+  const stage = view.stores.length === 0 ? closedRefs(view) : decideRound([view]).stage;
   await ensureStagingDir(stagingDir, view.serverUuid);
   await stageLogs(stagingDir, binlogDir, stage.slice(0, MAX_STAGED));
 }

@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ServerUuid } from '../domain/identity.ts';
+import { parseServerUuid, type ServerUuid } from '../domain/identity.ts';
 import { isCode, PROCESS_NONCE, removeIfThere } from '../process/files.ts';
 import { FACTS_SUFFIX, LOG_SUFFIX, SEALED_SUFFIX } from './staging.ts';
 
 const STAGED_LOG = /^(?<binlog>.+\.[0-9]{6,10})\.[0-9a-f]{12}\.log$/;
+const SERVER_FOLDER = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const PARTIAL = /\.(?<pid>\d+)-(?<nonce>[0-9a-f]{8})-[0-9a-f]{8}\.partial$/;
 
 /** A log that lies in the staging folder. */
@@ -13,6 +14,11 @@ export interface StagedLog {
   /** Stem of its files' names. */
   readonly stem: string;
   readonly binlog: string;
+}
+
+/** The servers that something was ever staged of. */
+export async function listStagedServers(stagingDir: string): Promise<ServerUuid[]> {
+  return (await namesIn(stagingDir)).filter((name) => SERVER_FOLDER.test(name)).map(parseServerUuid);
 }
 
 /** The logs that lie staged of one server; none where the folder does not exist. */

@@ -37,13 +37,13 @@ export interface UploadOptions {
  * A crash leaves nothing under the key, or the whole object, which the next try finds.
  *
  * @returns the object as it lies in this store
- * @throws conflict where another content stands under the key; unavailable; refused `StoreDenied`;
+ * @throws unavailable `SealedOtherwise` where it was sealed under another configuration; conflict where another content stands under the key; unavailable; refused `StoreDenied`;
  *   corrupt where the store gives back other bytes
  */
 export async function uploadSegment(options: UploadOptions): Promise<StoredObject> {
   const { store, signal } = options;
   const files = stagedFiles(options.stagingDir, options.log);
-  const sealed = await requireFacts(files.facts);
+  const sealed = await requireFacts(files.facts, options);
   if (!(await isThere(files.sealed))) throw await spoolAltered(options, sealed, 'none: it is gone');
   const outcome = await store.create(sealed.object.key, spool(files.sealed, sealed, options), {
     lengthBytes: sealed.object.lengthBytes,
@@ -117,15 +117,23 @@ async function adopt(sealed: SealedSegment, options: UploadOptions): Promise<Sto
     const found = await readSealed(store, objectKey, key, contextOf(options), expected(sealed), { signal });
     return { ...sealed.object, ...found };
   } catch (error) {
-    if (!(error instanceof AppError) || error.kind === 'unavailable') throw error;
+    if (!(error instanceof AppError) || !isOtherObject(error)) throw error;
     throw segmentRefused(log, {
       code: 'ObjectConflict',
       kind: 'conflict',
       message: `${store.location} holds another object under ${objectKey}, so ${log.binlog} was not stored there: ${error.message}`,
-      hint: 'Find out who wrote it. Nothing was overwritten; retry when the key is free or another prefix is set.',
+      hint:
+        error.code === 'WrongKey'
+          ? 'It was stored under another key before the configuration changed. Remove it where no catalog entry names it, or put the old key back; then retry.'
+          : 'Find out who wrote it. Nothing was overwritten; retry when the key is free or another prefix is set.',
       facts: { key: objectKey, store: store.id },
     });
   }
+}
+
+/** True where the object itself is another one; a store that only denies the look at it says nothing of that. */
+function isOtherObject({ code, kind }: AppError): boolean {
+  return kind === 'corrupt' || code === 'WrongKey';
 }
 
 function contextOf({ log, repositoryId }: UploadOptions): SealContext {

@@ -1,5 +1,5 @@
-import type { Signature } from '../archiving/commit.ts';
 import type { Repositories } from '../archiving/repositories.ts';
+import type { AppendBy } from '../catalog/catalog.ts';
 import type { Micros } from '../domain/time.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import type { Tool } from '../process/tools.ts';
@@ -13,7 +13,10 @@ export interface BackupContext {
   readonly repositories: Repositories;
   /** The program of the same release as the source. */
   readonly mysqld: Tool;
-  readonly sign: Signature;
+  /** Id of the source in the configuration. */
+  readonly source: string;
+  /** Signs an entry in the epoch that the backup claimed when it began. */
+  readonly sign: (epoch: number) => AppendBy;
   readonly now: () => Micros;
   /** zstd level, 1 to 19. */
   readonly level: number;

@@ -1,8 +1,10 @@
+import { claimHold } from '../archiving/hold.ts';
 import { newestLine } from '../archiving/line.ts';
 import { sharedRepositoryId } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
+import { handedAway } from '../domain/routing/hold.ts';
 import { formatInstant } from '../domain/time.ts';
 import { cloneRefused } from '../engines/clone/obstacles.ts';
 import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/survey.ts';
@@ -12,7 +14,7 @@ import type { BackupRequest, PreparedBackup, StoreLine } from './state.ts';
 /**
  * Phase 1: finds out whether this server can be backed up here, and refuses with every reason where
  * it cannot. Changes nothing, on the server or on disk; may be run again.
- * @throws refused (each obstacle by name; `HistoryDiffers`), unavailable, what the catalogs throw
+ * @throws refused (each obstacle by name; `HistoryDiffers`, `HandedAway`), unavailable, what the catalogs throw
  */
 export async function prepareBackup(ctx: BackupContext, request: BackupRequest): Promise<PreparedBackup> {
   const session = await ctx.connect();
@@ -22,9 +24,13 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     const [first, ...others] = judgeSurvey(survey);
     if (first !== undefined) throw cloneRefused(session.where, [first, ...others]);
     const { server } = survey;
+    const claimant = { source: ctx.source, serverUuid: server.serverUuid };
+    const claim = await claimHold(ctx.repositories, claimant);
+    if (claim.kind === 'handed-away') throw handedAway(ctx.source, claim);
     return {
       backupId: request.backupId,
       repositoryId: await sharedRepositoryId(ctx.repositories),
+      epoch: claim.epoch,
       startedAt,
       serverUuid: server.serverUuid,
       serverVersion: server.version,

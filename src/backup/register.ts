@@ -75,7 +75,7 @@ async function register(
     }
     if (line !== undefined) assertSameHistory(state, line, uploaded.coordinates.gtidExecuted);
     const backup = factsOf(uploaded, timeline);
-    await catalog.append({ kind: 'backup-registered', backup, object }, ctx.sign(state), (now) =>
+    await catalog.append({ kind: 'backup-registered', backup, object }, ctx.sign(uploaded.epoch), (now) =>
       judge(now, uploaded, timeline),
     );
   }
@@ -94,8 +94,9 @@ async function startTimeline(
   ctx: BackupContext,
   { catalog }: Repository,
   state: CatalogState,
-  { serverUuid, backupId }: UploadedBackup,
+  uploaded: UploadedBackup,
 ): Promise<void> {
+  const { serverUuid, backupId } = uploaded;
   const timeline = nextTimeline(state);
   await catalog.append(
     {
@@ -106,7 +107,7 @@ async function startTimeline(
       reason: 'first',
       detail: `The base backup ${backupId} is the first that is stored of this server.`,
     },
-    ctx.sign(state),
+    ctx.sign(uploaded.epoch),
     (now) =>
       nextTimeline(now) === timeline
         ? { decision: 'append' }

@@ -19,6 +19,8 @@ export interface StoreLine {
 export interface PreparedBackup {
   readonly backupId: BackupId;
   readonly repositoryId: RepositoryId;
+  /** Claimed when the backup began; a handoff since then keeps it from being registered. */
+  readonly epoch: number;
   /** RFC 3339 UTC. */
   readonly startedAt: string;
   readonly serverUuid: ServerUuid;

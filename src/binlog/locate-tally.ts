@@ -1,6 +1,7 @@
 import { EVENT, isRowsEvent } from './event-types.ts';
 import { endsStatement } from './events.ts';
 import type { Frame } from './frame.ts';
+import type { TransactionTally } from './opened-transactions.ts';
 import { RowCounter } from './rows.ts';
 import type { Statement } from './sql.ts';
 import type { QualifiedName } from './sql-cursor.ts';
@@ -38,7 +39,7 @@ const EXCERPT_BYTES = 512;
 const MAX_TABLES = 10_000;
 
 /** Collects what the events of one transaction destroy. Memory is bounded by the tables they touch. */
-export class LocateTally {
+export class LocateTally implements TransactionTally {
   readonly #harms = new Map<DestructiveOp, OpenHarm>();
   readonly #maps = new Map<number, TableMap>();
   #rowsQuery: string | null = null;

@@ -5,11 +5,12 @@ import { catalogKey } from '../domain/object-keys.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { CatalogHead, ChainPoint } from './chain.ts';
 import { digestOf, type EncodedEntry, encodeEntry } from './entry-codec.ts';
+import { assertEpoch } from './epoch.ts';
 import { fetchSmall, MAX_ENTRY_BYTES, once } from './fetch.ts';
 import { CatalogState, pointOf } from './fold.ts';
 import { PACK_ENTRIES, packOf, writePack } from './packs.ts';
 import { type ReadThrough, readChain } from './reader.ts';
-import { entryVanished, foreignRepository, repositoryMissing, rolledBack, staleEpoch } from './refusals.ts';
+import { entryVanished, foreignRepository, repositoryMissing, rolledBack } from './refusals.ts';
 import { assertReadable, decodeStanding, isSameAppend } from './standing.ts';
 
 export interface CatalogOptions {
@@ -103,7 +104,8 @@ export class Catalog {
    * very body is success: the answer to its creation was lost.
    * A crash after the creation leaves the entry; a crash before it leaves nothing.
    * @returns the entry that stands, new or found by the judge
-   * @throws conflict `StaleEpoch`, what `judge` throws, and all that `read` throws
+   * A handoff is appended in the epoch behind the one that stands, everything else in that one.
+   * @throws conflict `StaleEpoch`, `HandoffMissing`, what `judge` throws, and all that `read` throws
    */
   async append(
     body: CatalogBody,
@@ -112,9 +114,11 @@ export class Catalog {
   ): Promise<CatalogEntry> {
     let state = this.#held ?? (await this.read());
     for (;;) {
-      if (by.epoch < state.epoch) throw staleEpoch(this.store.location, by, state.epoch);
+      // A handoff that stands already has raised the epoch itself, so its judge is asked first.
+      if (body.kind !== 'handoff') assertEpoch(this.store.location, by, body.kind, state.epoch);
       const judgement = judge(state);
       if (judgement.decision === 'stands') return this.#entryAt(judgement.sequence);
+      assertEpoch(this.store.location, by, body.kind, state.epoch);
       const encoded = this.#encode(body, by, pointOf(state), state.repositoryId);
       const outcome = await this.#create(encoded);
       // Read back: a store that checks its precondition before it writes, and not while, tells two

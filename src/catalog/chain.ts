@@ -4,6 +4,7 @@ import type { RepositoryId, Sha256 } from '../domain/identity.ts';
 import { BreakFound, type BreakReason } from './broken.ts';
 import { decodeEntry } from './decode.ts';
 import { type DigestedEntry, digestOf, isSignedBy } from './entry-codec.ts';
+import { epochAfter } from './epoch.ts';
 
 /** The last entry of a catalog that was read and verified. */
 export interface CatalogHead {
@@ -69,10 +70,10 @@ function faultOf(
       detail: `entry ${sequence} was not written after what now stands as entry ${sequence - 1}`,
     };
   }
-  if (after !== null && entry.epoch < after.epoch) {
+  if (after !== null && entry.epoch !== epochAfter(after.epoch, entry.body.kind)) {
     return {
       reason: 'epoch',
-      detail: `entry ${sequence} has epoch ${entry.epoch} after epoch ${after.epoch}`,
+      detail: `entry ${sequence} (${entry.body.kind}) has epoch ${entry.epoch} after epoch ${after.epoch}`,
     };
   }
   if (trustedKey !== null && !isSignedBy(entry, trustedKey)) {

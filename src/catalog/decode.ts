@@ -100,6 +100,21 @@ const backup = z.strictObject({
   timeline: count,
 });
 
+const sourceRef = z.strictObject({ source: z.string().min(1), serverUuid });
+
+const handoffRoute = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('source'),
+    from: z.strictObject({ source: z.string().min(1), serverUuid: serverUuid.nullable() }),
+    to: sourceRef,
+    continuity: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('continues'), timeline: count, baselineGtids: gtidSet }),
+      z.strictObject({ kind: z.literal('resync'), lostGtids: gtidSet, gapGtids: gtidSet }),
+    ]),
+  }),
+  z.strictObject({ kind: z.literal('store'), from: z.string().min(1), to: z.string().min(1) }),
+]);
+
 const bodies = {
   'repository-created': z.strictObject({
     kind: z.literal('repository-created'),
@@ -135,6 +150,20 @@ const bodies = {
     missingGtids: gtidSet,
     detail: z.string(),
   }),
+  handoff: z.strictObject({
+    kind: z.literal('handoff'),
+    route: handoffRoute,
+    reason: z.enum(['operator', 'source-unreachable', 'queue-silent', 'lag', 'circuit-open', 'switch-back']),
+    detail: z.string(),
+  }),
+  'handoff-validated': z.strictObject({
+    kind: z.literal('handoff-validated'),
+    handoffEpoch: z.int().positive(),
+    verdict: z.enum(['validated', 'failed']),
+    lagSeconds: count.nullable(),
+    lagTransactions: count,
+    detail: z.string(),
+  }),
 } satisfies Record<CatalogEntry['body']['kind'], z.ZodType>;
 
 const entrySchema: z.ZodType<CatalogEntry> = z.strictObject({
@@ -152,6 +181,8 @@ const entrySchema: z.ZodType<CatalogEntry> = z.strictObject({
     bodies['segment-refused'],
     bodies['backup-registered'],
     bodies['gap-accepted'],
+    bodies.handoff,
+    bodies['handoff-validated'],
   ]),
   signature: z.base64().nullable(),
 });

@@ -24,6 +24,9 @@ export type RegisteredBackup = Written & { readonly backup: BackupFacts; readonl
 export type Timeline = Written & BodyOf<'timeline-started'>;
 export type SegmentRefusal = Written & BodyOf<'segment-refused'>;
 export type AcceptedGap = Written & BodyOf<'gap-accepted'>;
+/** `epoch` is the one that it raised. */
+export type Handoff = Written & { readonly epoch: number } & BodyOf<'handoff'>;
+export type HandoffResult = Written & BodyOf<'handoff-validated'>;
 
 interface Folded {
   readonly segments: readonly ArchivedSegment[];
@@ -31,9 +34,19 @@ interface Folded {
   readonly timelines: readonly Timeline[];
   readonly refusals: readonly SegmentRefusal[];
   readonly gaps: readonly AcceptedGap[];
+  readonly handoffs: readonly Handoff[];
+  readonly handoffResults: readonly HandoffResult[];
 }
 
-const NOTHING: Folded = { segments: [], backups: [], timelines: [], refusals: [], gaps: [] };
+const NOTHING: Folded = {
+  segments: [],
+  backups: [],
+  timelines: [],
+  refusals: [],
+  gaps: [],
+  handoffs: [],
+  handoffResults: [],
+};
 
 interface Identity {
   readonly repositoryId: RepositoryId;
@@ -134,6 +147,15 @@ export class CatalogState {
     return this.#folded.gaps;
   }
 
+  /** Every handoff, in order; each raised the epoch by one. */
+  handoffs(): readonly Handoff[] {
+    return this.#folded.handoffs;
+  }
+
+  handoffResults(): readonly HandoffResult[] {
+    return this.#folded.handoffResults;
+  }
+
   /** All GTIDs that the segments of a timeline hold. Gaps that were accepted are not in it. */
   archivedThrough(timeline: number): GtidSet {
     const known = this.#archived.get(timeline);
@@ -156,6 +178,8 @@ function foldBodies(onto: Folded, entries: readonly DigestedEntry[]): Folded {
   const timelines = [...onto.timelines];
   const refusals = [...onto.refusals];
   const gaps = [...onto.gaps];
+  const handoffs = [...onto.handoffs];
+  const handoffResults = [...onto.handoffResults];
   for (const { entry } of entries) {
     const written: Written = { sequence: entry.sequence, writtenAt: entry.writtenAt };
     const { body } = entry;
@@ -177,11 +201,17 @@ function foldBodies(onto: Folded, entries: readonly DigestedEntry[]): Folded {
       case 'gap-accepted':
         gaps.push({ ...written, ...withoutKind(body) });
         break;
+      case 'handoff':
+        handoffs.push({ ...written, epoch: entry.epoch, ...withoutKind(body) });
+        break;
+      case 'handoff-validated':
+        handoffResults.push({ ...written, ...withoutKind(body) });
+        break;
       default:
         assertNever(body);
     }
   }
-  return { segments, backups, timelines, refusals, gaps };
+  return { segments, backups, timelines, refusals, gaps, handoffs, handoffResults };
 }
 
 function withoutKind<Body extends { readonly kind: string }>(body: Body): Omit<Body, 'kind'> {

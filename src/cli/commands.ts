@@ -1,3 +1,4 @@
+import { tuneProcess } from '../worker/tuned-process.ts';
 import type { Command } from './command.ts';
 
 /** A command, loaded when it is called: most need little of what the others need. */
@@ -8,7 +9,7 @@ export interface CommandEntry {
   readonly load: () => Promise<Command>;
 }
 
-/** Every command, in the order of the help. */
+/** Every command, in the order of the help. Those that read binlogs begin anew before they load anything. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'quickstart',
@@ -58,22 +59,44 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'plan',
     summary: 'say whether a target can be restored exactly, and how',
-    load: async () => (await import('./commands/plan.ts')).command,
+    load: async () => {
+      tuneProcess();
+      return (await import('./commands/plan.ts')).command;
+    },
   },
   {
     name: 'restore',
     summary: 'bring a server back to an exact point, in a folder of its own',
-    load: async () => (await import('./commands/restore.ts')).command,
+    load: async () => {
+      tuneProcess();
+      return (await import('./commands/restore.ts')).command;
+    },
   },
   {
     name: 'locate',
     summary: 'find the statements that destroyed data, and the restore just before each',
-    load: async () => (await import('./commands/locate.ts')).command,
+    load: async () => {
+      tuneProcess();
+      return (await import('./commands/locate.ts')).command;
+    },
+  },
+  {
+    name: 'verify',
+    summary: 'walk every catalog and object, and name each difference between the stores',
+    load: async () => (await import('./commands/verify.ts')).command,
+  },
+  {
+    name: 'sync',
+    summary: 'copy to a store what another one has and it lacks',
+    load: async () => (await import('./commands/sync.ts')).command,
   },
   {
     name: 'serve',
     summary: 'serve archived transactions to a replica of your own',
-    load: async () => (await import('./commands/serve.ts')).command,
+    load: async () => {
+      tuneProcess();
+      return (await import('./commands/serve.ts')).command;
+    },
   },
   {
     name: 'config show',

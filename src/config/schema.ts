@@ -127,9 +127,19 @@ const archive = z.strictObject({
     .describe('An open binlog with transactions in it is closed after this; 0: never by pitrail.'),
   stagingDir: path
     .optional()
-    .describe('Where closed binlogs are hard-linked. Default: pitrail-staging beside binlogDir.'),
+    .describe(
+      'Where closed binlogs are hard-linked, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir.',
+    ),
   parallelTransfers: z.int().min(1).max(64).default(4),
   level: z.int().min(1).max(19).default(3).describe('zstd level.'),
+  redundancy: z
+    .int()
+    .min(1)
+    .max(2)
+    .default(1)
+    .describe(
+      'After a handoff, logs whose transactions are archived already are passed over; 2: until another server has brought them, too.',
+    ),
 });
 
 const MEMORY = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;

@@ -30,7 +30,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   const absolute = (path: string | undefined) => (path === undefined ? null : resolve(base, path));
   return {
     name,
-    sources: cluster.sources.map((source) => settleSource(source, absolute(archive.stagingDir), base)),
+    sources: cluster.sources.map((source) => settleSource(name, source, archive, base)),
     stores: cluster.stores.map((store) => settleStore(store, base)),
     encryption:
       encryption === 'none'
@@ -52,11 +52,13 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
 }
 
 function settleSource(
+  cluster: string,
   source: WrittenCluster['sources'][number],
-  stagingDir: string | null,
+  archive: WrittenCluster['archive'],
   base: string,
 ): SourceConfig {
   const binlogDir = resolve(base, source.binlogDir);
+  const stagingDir = archive.stagingDir === undefined ? null : resolve(base, archive.stagingDir);
   return {
     id: source.id,
     workerHost: source.workerHost,
@@ -65,7 +67,9 @@ function settleSource(
     password: settleSecret(source.password, base),
     binlogDir,
     // Beside the binlogs, so that a hard link is possible, and not in the folder that MySQL looks through.
-    stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), source.id),
+    // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
+    stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
+    redundancy: archive.redundancy,
   };
 }
 

@@ -19,8 +19,10 @@ export interface SourceConfig {
   readonly user: string;
   readonly password: SecretRef;
   readonly binlogDir: string;
-  /** Where closed binlogs of this source are hard-linked. */
+  /** Where closed binlogs of this source are hard-linked; no other source, of whatever cluster, has the same. */
   readonly stagingDir: string;
+  /** In how many servers' logs each transaction shall be archived; 1 or 2. */
+  readonly redundancy: number;
 }
 
 export type StoreConfig =

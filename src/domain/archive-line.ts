@@ -17,11 +17,22 @@ export interface LogHead {
   readonly previousGtids: string;
 }
 
+/** That a handoff named a server to go on with the timeline of others. */
+export interface Heirship {
+  readonly timeline: number;
+  /** What the server has executed and none of its logs holds, canonical. */
+  readonly baselineGtids: string;
+  /** All that lies archived on the timeline, of whatever server, or was logged before its first log; canonical. */
+  readonly coveredGtids: string;
+}
+
 /** One server's newest timeline: what is archived of it, in archive order. Plain JSON. */
 export interface LineState {
   readonly serverUuid: ServerUuid;
   readonly timeline: number;
-  /** Only the last one decides continuity; the others are there to recognise a log that comes again. */
+  /** Null where the server began the timeline itself, and nobody else went on with it. */
+  readonly heirship: Heirship | null;
+  /** The server's own. Only the last one decides continuity; the others are there to recognise a log that comes again. */
   readonly segments: readonly ArchivedLog[];
   /** GTIDs which an operator or a newer base backup gave up, canonical; '' for none. */
   readonly acceptedGaps: string;
@@ -111,8 +122,8 @@ export function placeLog(line: LineState | null, head: LogHead): LogPlace {
     };
   }
   const last = line.segments.at(-1);
-  // A crash between the entry that starts a timeline and its first segment leaves it empty.
-  if (last === undefined) return { kind: 'continues', timeline: line.timeline };
+  const previous = executedBefore(line, head);
+  if (last === undefined) return placeFirst(line, head, previous);
   if (isLate(line, last, head)) {
     return {
       kind: 'late',
@@ -120,7 +131,6 @@ export function placeLog(line: LineState | null, head: LogHead): LogPlace {
     };
   }
   const through = archivedThrough(line);
-  const previous = GtidSet.parse(head.previousGtids);
   const lacking = through.subtract(previous);
   if (!lacking.isEmpty) return placeOfContradiction(line, head, lacking);
   if (namesRestarted(last, head)) {
@@ -131,13 +141,37 @@ export function placeLog(line: LineState | null, head: LogHead): LogPlace {
       detail: `${head.binlog} (created ${head.createdAt}) counts from a lower number than the archived ${last.binlog} (created ${last.createdAt}): the binary logs were reset.`,
     };
   }
-  const missing = previous.subtract(through).subtract(GtidSet.parse(line.acceptedGaps));
-  if (missing.isEmpty) return { kind: 'continues', timeline: line.timeline };
+  return placeBehind(
+    line,
+    missingBefore(line, previous),
+    `between the archived ${last.binlog} and ${head.binlog}`,
+  );
+}
+
+/** A crash between the entry that starts a timeline and its first segment leaves it empty; an heir may begin in its midst. */
+function placeFirst(line: LineState, head: LogHead, previous: GtidSet): LogPlace {
+  if (line.heirship === null) return { kind: 'continues', timeline: line.timeline };
+  return placeBehind(line, missingBefore(line, previous), `before ${head.binlog}, the first of its server,`);
+}
+
+/** What the server had executed when it began the log. */
+function executedBefore({ heirship }: LineState, { previousGtids }: LogHead): GtidSet {
+  return GtidSet.parse(previousGtids).union(GtidSet.parse(heirship?.baselineGtids ?? ''));
+}
+
+/** What was executed, and is neither archived by anyone on this timeline nor given up. */
+function missingBefore(line: LineState, executed: GtidSet): GtidSet {
+  const covered = archivedThrough(line).union(GtidSet.parse(line.heirship?.coveredGtids ?? ''));
+  return executed.subtract(covered).subtract(GtidSet.parse(line.acceptedGaps));
+}
+
+function placeBehind({ timeline }: LineState, missing: GtidSet, where: string): LogPlace {
+  if (missing.isEmpty) return { kind: 'continues', timeline };
   return {
     kind: 'gap',
-    timeline: line.timeline,
+    timeline,
     missingGtids: missing.toString(),
-    detail: `${missing.count()} transactions between the archived ${last.binlog} and ${head.binlog} are in no log that can be archived: ${printShort(missing)}. Restore targets among them are lost; targets after them need a base backup taken after them.`,
+    detail: `${missing.count()} transactions ${where} are in no log that can be archived: ${printShort(missing)}. Restore targets among them are lost; targets after them need a base backup taken after them.`,
   };
 }
 

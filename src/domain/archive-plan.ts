@@ -1,4 +1,4 @@
-import { type ArchivedLog, type LineState, type LogPlace, placeLog } from './archive-line.ts';
+import { type ArchivedLog, type Heirship, type LineState, type LogPlace, placeLog } from './archive-line.ts';
 import { assertNever } from './errors.ts';
 import { type BinlogName, isBinlogName, parseBinlogName, type ServerUuid } from './identity.ts';
 
@@ -7,6 +7,11 @@ export interface ListedBinlog {
   readonly name: string;
   readonly sizeBytes: number;
   readonly encrypted: boolean;
+  /**
+   * `set-aside`: on the dead-letter list, where it waits for an operator, or given up. `recognized`: each
+   * of its transactions lies archived in other servers' logs.
+   */
+  readonly standing: 'wanted' | 'set-aside' | 'recognized';
   /** Its FORMAT_DESCRIPTION and PREVIOUS_GTIDS; null while nobody has read them. */
   readonly head: {
     readonly createdAt: string;
@@ -28,15 +33,17 @@ export interface ArchiveFacts {
   readonly archived: readonly (ArchivedLog & { readonly timeline: number })[];
   /** Every timeline of the repository. */
   readonly timelines: readonly { readonly timeline: number; readonly serverUuid: ServerUuid }[];
+  /** Null where no handoff put the server on the timeline of others. */
+  readonly heirship: Heirship | null;
   /** GTIDs given up on this server's newest timeline, canonical. */
   readonly acceptedGaps: string;
-  /** Names of logs on the dead-letter list, which wait for an operator. */
-  readonly setAside: readonly string[];
 }
 
 /** What to do with one closed log, and why. */
 export type ArchiveDecision =
   | { readonly kind: 'already-archived'; readonly binlog: BinlogName; readonly timeline: number }
+  /** Its transactions lie archived under other names, so it is passed over. */
+  | { readonly kind: 'recognized'; readonly binlog: BinlogName }
   /** Nothing can be decided before its head is read; the logs behind it wait. */
   | { readonly kind: 'read-head'; readonly binlog: BinlogName }
   | {
@@ -87,7 +94,7 @@ function refusal(facts: ArchiveFacts, log: ListedBinlog): ArchiveDecision | null
       `${JSON.stringify(log.name.slice(0, 80))} is no name that can be stored safely.`,
     );
   }
-  if (facts.setAside.includes(log.name)) {
+  if (log.standing === 'set-aside') {
     return refused('set-aside', `${log.name} is on the dead-letter list and waits for a decision.`);
   }
   if (log.encrypted && facts.mode === 'host') {
@@ -118,11 +125,12 @@ function identity(log: {
 
 /** The newest timeline of this server, as far as archived; null where there is none. */
 function newestLine(facts: ArchiveFacts): LineState | null {
-  const own = facts.timelines.filter((entry) => entry.serverUuid === facts.serverUuid);
-  if (own.length === 0) return null;
-  const timeline = Math.max(...own.map((entry) => entry.timeline));
+  const { serverUuid, heirship, acceptedGaps } = facts;
+  const own = facts.timelines.filter((entry) => entry.serverUuid === serverUuid);
+  if (heirship === null && own.length === 0) return null;
+  const timeline = heirship?.timeline ?? Math.max(...own.map((entry) => entry.timeline));
   const segments = facts.archived.filter((segment) => segment.timeline === timeline);
-  return { serverUuid: facts.serverUuid, timeline, segments, acceptedGaps: facts.acceptedGaps };
+  return { serverUuid, timeline, heirship, segments, acceptedGaps };
 }
 
 /** State while walking the listing from the oldest log on. */
@@ -206,6 +214,7 @@ function decide(walk: Walk, log: ListedBinlog, index: number): ArchiveDecision {
   const refused = refusal(walk.facts, log);
   if (refused !== null) return refused;
   const binlog = parseBinlogName(name);
+  if (log.standing === 'recognized') return { kind: 'recognized', binlog };
   if (head === null) return block(walk, { kind: 'read-head', binlog });
   if (walk.blockedBy !== null) return { kind: 'waits', binlog, behind: walk.blockedBy };
   const behind = decideBehindPlanned(walk, index, binlog);

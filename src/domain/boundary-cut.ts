@@ -41,11 +41,20 @@ export interface BoundaryAnswer {
   readonly inside: BoundaryTransaction | null;
   /** False where `before` or `after` did not meet its GTID. */
   readonly met: boolean;
+  /** The latest commit time before the cut; null where none is known. */
+  readonly latestMicros: Micros | null;
+  /** Repeated transactions that end at or before a position cut, and the last of them. */
+  readonly repeated: GtidSet;
+  readonly lastRepeated: Gtid | null;
 }
+
+/** Answers by place in `PlanFacts.segments`. */
+export type BoundaryAnswers = ReadonlyMap<number, BoundaryAnswer>;
 
 /**
  * Finds the cut while the transactions of a segment are pushed in file order; keeps no
- * transaction but the neighbours. When `done`, the rest of the segment need not be read.
+ * transaction but the neighbours. `repeats` are passed over: they count in another segment. When
+ * `done`, the rest of the segment need not be read.
  */
 export class BoundaryFold {
   readonly #cut: Cut;
@@ -56,23 +65,50 @@ export class BoundaryFold {
   #last: BoundaryTransaction | null = null;
   #firstExcluded: BoundaryTransaction | null = null;
   #met: boolean;
+  #latestMicros: Micros | null = null;
+  readonly #repeats: GtidSet;
+  readonly #repeated = new GtidSetBuilder();
+  #lastRepeated: Gtid | null = null;
+  #splitRepeat: BoundaryTransaction | null = null;
 
-  constructor(cut: Cut, skip: GtidSet = GtidSet.EMPTY) {
+  constructor(cut: Cut, skip: GtidSet = GtidSet.EMPTY, repeats: GtidSet = GtidSet.EMPTY) {
     this.#cut = cut;
     this.#skip = skip;
+    this.#repeats = repeats;
     this.#met = cut.kind !== 'before' && cut.kind !== 'after';
   }
 
   add(transaction: BoundaryTransaction): void {
     if (this.#firstExcluded !== null) return;
+    const { gtid, committedAtMicros } = transaction;
+    if (gtid !== null && this.#repeats.contains(gtid)) {
+      this.#addRepeat(transaction, gtid);
+      return;
+    }
     if (!this.#includes(transaction)) {
       this.#firstExcluded = transaction;
       return;
     }
     this.#transactions += 1;
-    if (transaction.gtid === null) this.#anonymous += 1;
-    else this.#included.add(transaction.gtid);
-    if (transaction.gtid === null || !this.#skip.contains(transaction.gtid)) this.#last = transaction;
+    if (
+      committedAtMicros !== null &&
+      (this.#latestMicros === null || committedAtMicros > this.#latestMicros)
+    ) {
+      this.#latestMicros = committedAtMicros;
+    }
+    if (gtid === null) this.#anonymous += 1;
+    else this.#included.add(gtid);
+    if (gtid === null || !this.#skip.contains(gtid)) this.#last = transaction;
+  }
+
+  #addRepeat(transaction: BoundaryTransaction, gtid: Gtid): void {
+    if (this.#cut.kind !== 'position') return;
+    if (transaction.endOffset <= this.#cut.position) {
+      this.#repeated.add(gtid);
+      this.#lastRepeated = gtid;
+    } else if (transaction.startOffset < this.#cut.position) {
+      this.#splitRepeat = transaction;
+    }
   }
 
   /** True once the first transaction behind the cut was met. */
@@ -89,8 +125,11 @@ export class BoundaryFold {
       includedAnonymous: this.#anonymous,
       last: this.#last,
       firstExcluded: next,
-      inside: splits ? next : null,
+      inside: splits ? next : this.#splitRepeat,
       met: this.#met,
+      latestMicros: this.#latestMicros,
+      repeated: this.#repeated.build(),
+      lastRepeated: this.#lastRepeated,
     };
   }
 
@@ -125,8 +164,9 @@ export function foldBoundary(
   cut: Cut,
   transactions: Iterable<BoundaryTransaction>,
   skip?: GtidSet,
+  repeats?: GtidSet,
 ): BoundaryAnswer {
-  const fold = new BoundaryFold(cut, skip);
+  const fold = new BoundaryFold(cut, skip, repeats);
   for (const transaction of transactions) {
     fold.add(transaction);
     if (fold.done) break;

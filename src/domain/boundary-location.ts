@@ -1,9 +1,16 @@
-import type { Cut } from './boundary-cut.ts';
+import type { BoundaryAnswers, Cut } from './boundary-cut.ts';
 import { assertNever } from './errors.ts';
 import { formatGtid, type Gtid } from './gtid.ts';
 import { GtidSet } from './gtid-set.ts';
 import { nearestOfBackup, oldestBackup } from './plan-backups.ts';
-import { endOfArchive, endTarget, loggedBefore, segmentsWith, type Timeline } from './plan-timeline.ts';
+import {
+  endTarget,
+  isFilled,
+  loggedBefore,
+  segmentsWith,
+  type Timeline,
+  type TimelineSegment,
+} from './plan-timeline.ts';
 import type { PlanReason } from './restore-plan.ts';
 import type { RecoveryTarget } from './target.ts';
 import { formatInstant, type Micros } from './time.ts';
@@ -20,16 +27,35 @@ function refused(reason: PlanReason): Location {
   return { kind: 'refused', reason };
 }
 
-function locateTime(line: Timeline, atMicros: Micros): Location {
-  for (const segment of line.segments) {
-    const { facts, index, firstCommit, maxCommit } = segment;
-    if (facts.transactions === 0) continue;
-    if (maxCommit === null) return refused({ code: 'no-commit-times', binlog: facts.binlog });
-    if (maxCommit <= atMicros) continue;
-    if (firstCommit !== null && firstCommit > atMicros) return { kind: 'edge', index };
-    return { kind: 'inside', index, cut: { kind: 'time', atMicros } };
+/** Where a time falls in one segment: behind all of it, whose latest time may be known, or before or inside it. */
+type TimePlace =
+  | { readonly kind: 'behind'; readonly latest: Micros | null }
+  | { readonly kind: 'edge' }
+  | { readonly kind: 'inside' };
+
+function placeInTime(segment: TimelineSegment, atMicros: Micros, answers: BoundaryAnswers): TimePlace {
+  const { catalogIndex, firstCommit, maxCommit, repeats } = segment;
+  if (maxCommit !== null && maxCommit < atMicros) return { kind: 'behind', latest: maxCommit };
+  if (repeats.isEmpty) {
+    if (maxCommit === atMicros) return { kind: 'behind', latest: maxCommit };
+    return firstCommit !== null && firstCommit > atMicros ? { kind: 'edge' } : { kind: 'inside' };
   }
-  const end = endOfArchive(line);
+  // Its times may be those of repeated transactions: only reading it tells.
+  const answer = answers.get(catalogIndex);
+  if (answer === undefined || answer.firstExcluded !== null) return { kind: 'inside' };
+  return { kind: 'behind', latest: answer.latestMicros };
+}
+
+function locateTime(line: Timeline, atMicros: Micros, answers: BoundaryAnswers): Location {
+  let end: Micros | null = null;
+  for (const segment of line.segments.filter(isFilled)) {
+    const { facts, index, maxCommit } = segment;
+    if (maxCommit === null) return refused({ code: 'no-commit-times', binlog: facts.binlog });
+    const place = placeInTime(segment, atMicros, answers);
+    if (place.kind === 'edge') return { kind: 'edge', index };
+    if (place.kind === 'inside') return { kind: 'inside', index, cut: { kind: 'time', atMicros } };
+    if (place.latest !== null && (end === null || place.latest > end)) end = place.latest;
+  }
   if (end === null) return refused({ code: 'nothing-archived', timeline: line.timeline });
   if (atMicros === end) return { kind: 'edge', index: line.segments.length };
   return refused({ code: 'after-end-of-archive', nearest: formatInstant(end), nearestTarget: 'latest' });
@@ -75,13 +101,13 @@ function locateFile(line: Timeline, target: Extract<RecoveryTarget, { kind: 'fil
   return { kind: 'inside', index: segment.index, cut: { kind: 'position', position } };
 }
 
-/** Places a target on its timeline by the catalog's facts. */
-export function locateTarget(line: Timeline, target: RecoveryTarget): Location {
+/** Places a target on its timeline by the catalog's facts, and by answers where repeated transactions hide the times. */
+export function locateTarget(line: Timeline, target: RecoveryTarget, answers: BoundaryAnswers): Location {
   switch (target.kind) {
     case 'latest':
       return { kind: 'edge', index: line.segments.length };
     case 'time':
-      return locateTime(line, target.atMicros);
+      return locateTime(line, target.atMicros, answers);
     case 'before':
     case 'after':
       return locateGtid(line, target.kind, target.gtid);

@@ -1,4 +1,4 @@
-import type { BoundaryAnswer, BoundaryTransaction, Cut } from './boundary-cut.ts';
+import type { BoundaryAnswer, BoundaryAnswers, BoundaryTransaction, Cut } from './boundary-cut.ts';
 import { type Location, locateTarget } from './boundary-location.ts';
 import { AppError } from './errors.ts';
 import { formatGtid } from './gtid.ts';
@@ -17,20 +17,19 @@ import {
 import type { PlanReason, TransactionRef } from './restore-plan.ts';
 import { formatInstant } from './time.ts';
 
-/** Answers by place in `PlanFacts.segments`. */
-export type BoundaryAnswers = ReadonlyMap<number, BoundaryAnswer>;
-
 /** What must be read before the plan can be made. */
 export type BoundaryQuestion =
   /** Nothing: `planRestore` can answer. */
   | { readonly kind: 'answered' }
-  /** Push the transactions of this segment through `new BoundaryFold(cut, skip)`, keep its answer under `catalogIndex`, and ask again. */
+  /** Push the transactions of this segment through `new BoundaryFold(cut, skip, repeats)`, keep its answer under `catalogIndex`, and ask again. */
   | {
       readonly kind: 'read';
       readonly catalogIndex: number;
       readonly segment: CatalogSegment;
       readonly cut: Cut;
       readonly skip: GtidSet;
+      /** Transactions of the segment that stand in others before it, and count there. */
+      readonly repeats: GtidSet;
     };
 
 /** The exact end of the prefix. */
@@ -62,8 +61,8 @@ function lastKeptBefore(line: Timeline, index: number, skip: GtidSet): TimelineS
 }
 
 function ask(segment: TimelineSegment, cut: Cut, skip: GtidSet): Resolution {
-  const { catalogIndex, entry } = segment;
-  return { kind: 'read', question: { kind: 'read', catalogIndex, segment: entry, cut, skip } };
+  const { catalogIndex, entry, repeats } = segment;
+  return { kind: 'read', question: { kind: 'read', catalogIndex, segment: entry, cut, skip, repeats } };
 }
 
 function corrupt({ facts }: TimelineSegment, fact: string): AppError {
@@ -108,6 +107,18 @@ function gapAtTime(line: Timeline, located: Located, answer: BoundaryAnswer | nu
   return gapBetween(earlier, later);
 }
 
+/**
+ * An offset among repeated transactions is a state that this server had, and that is no prefix of the
+ * commit order: others had logged more by then, and that comes before.
+ */
+function amongRepeated(segment: TimelineSegment, answer: BoundaryAnswer): PlanReason | null {
+  const { facts, before, executedBefore } = segment;
+  if (before.isSubsetOf(executedBefore.union(answer.repeated))) return null;
+  const last = answer.lastRepeated;
+  const nearestTarget = last === null ? null : `after:${formatGtid(last)}`;
+  return { code: 'among-repeated', binlog: facts.binlog, nearestTarget };
+}
+
 function refusalOf(
   line: Timeline,
   request: PlanRequest,
@@ -121,6 +132,8 @@ function refusalOf(
     const nearestTarget = answer.inside.gtid === null ? start : `before:${gtid}`;
     return { code: 'inside-transaction', gtid, nearestTarget };
   }
+  if (request.target.kind === 'file' && answer !== null)
+    return amongRepeated(segmentAt(line, located.index), answer);
   if (request.target.kind !== 'time') return null;
   const gap = gapAtTime(line, located, answer);
   return gap.isEmpty ? null : { code: 'missing-transactions', gtids: gap.toString() };
@@ -166,7 +179,7 @@ export function resolveBoundary(
   const timeline = request.timeline ?? newestTimeline(facts);
   const line = timeline === null ? null : timelineOf(facts, timeline);
   if (line === null) return { kind: 'refused', line, reason: { code: 'nothing-archived', timeline } };
-  const located = locateTarget(line, request.target);
+  const located = locateTarget(line, request.target, answers);
   if (located.kind === 'refused') return { kind: 'refused', line, reason: located.reason };
   let answer: BoundaryAnswer | null = null;
   if (located.kind === 'inside') {

@@ -43,6 +43,56 @@ export interface BackupFacts {
   readonly timeline: number;
 }
 
+/** A source of the configuration, and the server that it was. */
+export interface SourceRef {
+  readonly source: string;
+  readonly serverUuid: ServerUuid;
+}
+
+/** The source before a handoff; its server may never have been reached. */
+export interface FormerSource {
+  readonly source: string;
+  readonly serverUuid: ServerUuid | null;
+}
+
+/** How the history goes on behind a handoff to another source. */
+export type Continuity =
+  /** On the same timeline: the new source has all that is archived, and the archive all that it cannot give. */
+  | {
+      readonly kind: 'continues';
+      readonly timeline: number;
+      /** What the new source has executed and none of its logs holds, canonical: its `gtid_purged`. */
+      readonly baselineGtids: string;
+    }
+  /** On a timeline of its own, behind a new base backup. */
+  | {
+      readonly kind: 'resync';
+      /** Archived, but not on the new source: it comes from another history. */
+      readonly lostGtids: string;
+      /** On the new source, but neither archived nor in its logs any more. */
+      readonly gapGtids: string;
+    };
+
+/** What a handoff moves. */
+export type HandoffRoute =
+  | {
+      readonly kind: 'source';
+      readonly from: FormerSource;
+      readonly to: SourceRef;
+      readonly continuity: Continuity;
+    }
+  /** Store `to` counts for what is archived in the place of store `from`. */
+  | { readonly kind: 'store'; readonly from: string; readonly to: string };
+
+/** Why a handoff was made. */
+export type HandoffReason =
+  | 'operator'
+  | 'source-unreachable'
+  | 'queue-silent'
+  | 'lag'
+  | 'circuit-open'
+  | 'switch-back';
+
 export type CatalogBody =
   | { readonly kind: 'repository-created'; readonly cluster: string; readonly createdBy: string }
   | {
@@ -73,6 +123,24 @@ export type CatalogBody =
       readonly serverUuid: ServerUuid;
       readonly missingGtids: string;
       readonly detail: string;
+    }
+  /** The boundary of a handoff. It alone raises the epoch, by one: writers of the one before are fenced. */
+  | {
+      readonly kind: 'handoff';
+      readonly route: HandoffRoute;
+      readonly reason: HandoffReason;
+      readonly detail: string;
+    }
+  /** What became of a handoff. */
+  | {
+      readonly kind: 'handoff-validated';
+      /** The epoch that the handoff raised. */
+      readonly handoffEpoch: number;
+      readonly verdict: 'validated' | 'failed';
+      /** null where no transaction was archived behind it yet. */
+      readonly lagSeconds: number | null;
+      readonly lagTransactions: number;
+      readonly detail: string;
     };
 
 /** One entry of the append-only log; stored as canonical JSON under `catalog/{20-digit sequence}.json`. */
@@ -83,9 +151,9 @@ export interface CatalogEntry {
   readonly repositoryId: RepositoryId;
   /** SHA-256 of the previous entry's stored bytes; null in the first. */
   readonly previous: Sha256 | null;
-  /** Who wrote: `host/process id/worker role`. */
+  /** Who wrote: `host/process id/worker role`, and `/source` where it is written for one. */
   readonly writer: string;
-  /** Raised by a handoff; an entry of an older epoch is refused. */
+  /** Raised by a `handoff` entry, and by it alone; an entry of an older epoch is refused. */
   readonly epoch: number;
   /** RFC 3339 UTC with six decimals. */
   readonly writtenAt: string;

@@ -18,6 +18,7 @@ type TargetReason = Extract<
       | 'unknown-binlog'
       | 'ambiguous-binlog'
       | 'inside-transaction'
+      | 'among-repeated'
       | 'no-commit-times'
       | 'nothing-archived';
   }
@@ -39,6 +40,13 @@ function explainTarget(reason: TargetReason): string {
       return `${reason.binlog} was written by several servers: name one as ${reason.serverUuids.map((uuid) => `file:${uuid}/${reason.binlog}:OFFSET`).join(' or ')}.`;
     case 'inside-transaction':
       return `The offset lies inside the transaction ${reason.gtid}, which cannot be applied in part; the nearest target is ${reason.nearestTarget}${reason.nearestTarget.startsWith('before:') ? `, or after:${reason.gtid}` : ''}.`;
+    case 'among-repeated': {
+      const nearest =
+        reason.nearestTarget === null
+          ? 'use before:, after: or a time'
+          : `the nearest target is ${reason.nearestTarget}`;
+      return `At this offset of ${reason.binlog} its server did not have all that another one had logged before, so no state of the commit order ends there; ${nearest}.`;
+    }
     case 'no-commit-times':
       return `${reason.binlog} carries no commit times in microseconds, so a time in it or behind it has no exact place: use before:, after: or file:.`;
     case 'nothing-archived':

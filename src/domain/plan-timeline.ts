@@ -13,7 +13,15 @@ export interface TimelineSegment {
   readonly catalogIndex: number;
   readonly entry: CatalogSegment;
   readonly facts: SegmentFacts;
+  /** The GTIDs that stand here first: what was logged before this file is not among them. */
   readonly gtids: GtidSet;
+  /** The other GTIDs of the file: behind a handoff a source may repeat what others have logged. */
+  readonly repeats: GtidSet;
+  /** All that the servers of the timeline had logged before this file, archived or not. */
+  readonly before: GtidSet;
+  /** What its own server had executed before this file; without a handoff to it, all that stands before it. */
+  readonly executedBefore: GtidSet;
+  /** Commit times of the file, repeated transactions included. */
   readonly firstCommit: Micros | null;
   readonly maxCommit: Micros | null;
 }
@@ -41,18 +49,31 @@ export function newestTimeline(facts: PlanFacts): number | null {
 /** Collects one timeline from the catalog; null where it has no segment. */
 export function timelineOf(facts: PlanFacts, timeline: number): Timeline | null {
   const segments: TimelineSegment[] = [];
+  let known = GtidSet.EMPTY;
   facts.segments.forEach((entry, catalogIndex) => {
     if (entry.timeline !== timeline) return;
     const { segment } = entry;
+    const baselines = facts.baselines.filter((it) => it.timeline === timeline && it.from <= catalogIndex);
+    known = GtidSet.unionAll([known, ...baselines.map(({ gtids }) => GtidSet.parse(gtids))]);
+    const own = GtidSet.parse(segment.gtids);
+    const repeats = own.intersect(known);
+    const previous = GtidSet.parse(segment.previousGtids);
+    const ofServer = baselines.filter(({ serverUuid }) => serverUuid === segment.serverUuid);
+    const before = known.union(previous);
+    const executed = GtidSet.unionAll([previous, ...ofServer.map(({ gtids }) => GtidSet.parse(gtids))]);
     segments.push({
       index: segments.length,
       catalogIndex,
       entry,
       facts: segment,
-      gtids: GtidSet.parse(segment.gtids),
+      gtids: repeats.isEmpty ? own : own.subtract(repeats),
+      repeats,
+      before,
+      executedBefore: ofServer.length === 0 && repeats.isEmpty ? before : executed,
       firstCommit: instant(segment.firstCommit),
       maxCommit: instant(segment.maxCommit),
     });
+    known = before.union(own);
   });
   if (segments.length === 0) return null;
   return { timeline, segments, backups: facts.backups.filter(({ backup }) => backup.timeline === timeline) };
@@ -74,13 +95,27 @@ export function endTarget({ facts }: TimelineSegment): string {
   return `file:${facts.serverUuid}/${facts.binlog}:${facts.lengthBytes}`;
 }
 
+/** True where a transaction stands in this segment first, or one without a GTID stands in it. */
+export function isFilled({ facts, gtids }: TimelineSegment): boolean {
+  return facts.anonymousTransactions > 0 || !gtids.isEmpty;
+}
+
+/** True where the end of the file is a state of the commit order: its server lacked nothing that comes before. */
+export function endsInOrder({ before, executedBefore, repeats }: TimelineSegment): boolean {
+  return before.isSubsetOf(executedBefore.union(repeats));
+}
+
 /**
- * All GTIDs that the servers had logged before this segment, archived or not: its PREVIOUS_GTIDS
- * and the segments before it. Past the last segment: all up to the end of the archive.
+ * All GTIDs that the servers had logged before this segment, archived or not. Past the last segment:
+ * all up to the end of the archive.
  */
 export function loggedBefore(line: Timeline, index: number): GtidSet {
-  const previous = segmentAt(line, Math.min(index, line.segments.length - 1)).facts.previousGtids;
-  return archivedBefore(line, index).union(GtidSet.parse(previous));
+  if (index < line.segments.length) return segmentAt(line, index).before;
+  return loggedWith(segmentAt(line, line.segments.length - 1));
+}
+
+function loggedWith({ before, gtids }: TimelineSegment): GtidSet {
+  return before.union(gtids);
 }
 
 /** All GTIDs in the segments before this one. */
@@ -90,30 +125,27 @@ export function archivedBefore(line: Timeline, index: number): GtidSet {
 
 /** Transactions that were logged between two segments and are in none; empty where the archive is whole. */
 export function gapBetween(earlier: TimelineSegment, later: TimelineSegment): GtidSet {
-  const end = GtidSet.parse(earlier.facts.previousGtids).union(earlier.gtids);
-  return GtidSet.parse(later.facts.previousGtids).subtract(end);
+  return later.before.subtract(loggedWith(earlier));
 }
 
-/** The last segment before this place that holds a transaction. */
+/** The last segment before this place that holds a transaction first. */
 export function filledBefore(line: Timeline, index: number): TimelineSegment | null {
-  return line.segments.slice(0, index).findLast(({ facts }) => facts.transactions > 0) ?? null;
+  return line.segments.slice(0, index).findLast(isFilled) ?? null;
 }
 
-/** The first segment from this place on that holds a transaction. */
+/** The first segment from this place on that holds a transaction first. */
 export function filledFrom(line: Timeline, index: number): TimelineSegment | null {
-  return line.segments.slice(index).find(({ facts }) => facts.transactions > 0) ?? null;
+  return line.segments.slice(index).find(isFilled) ?? null;
 }
 
-/** The segments that hold this GTID; more than one means an ambiguous history. */
+/**
+ * The segment in which this GTID stands first. Where one server logged it twice, which it never does in
+ * one history, each segment that holds it: there are two transactions of that name.
+ */
 export function segmentsWith(line: Timeline, gtid: Gtid): readonly TimelineSegment[] {
-  return line.segments.filter(({ gtids }) => gtids.contains(gtid));
-}
-
-/** The latest commit time in the whole timeline; null where none has one. */
-export function endOfArchive(line: Timeline): Micros | null {
-  return line.segments.reduce<Micros | null>(
-    (latest, { maxCommit }) =>
-      maxCommit !== null && (latest === null || maxCommit > latest) ? maxCommit : latest,
-    null,
+  const holders = line.segments.filter(
+    ({ gtids, repeats }) => gtids.contains(gtid) || repeats.contains(gtid),
   );
+  const servers = new Set(holders.map(({ facts }) => facts.serverUuid));
+  return servers.size < holders.length ? holders : holders.filter(({ gtids }) => gtids.contains(gtid));
 }

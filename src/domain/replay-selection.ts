@@ -57,9 +57,10 @@ export function anonymousReasons(line: Timeline, boundary: Boundary, base: BaseC
 export function countInversions(segments: readonly TimelineSegment[]): number {
   let count = 0;
   let latest: Micros | null = null;
-  for (const { facts, firstCommit, maxCommit } of segments) {
+  for (const { facts, firstCommit, maxCommit, repeats } of segments) {
     count += facts.clockInversions;
-    if (latest !== null && firstCommit !== null && firstCommit < latest) count += 1;
+    // Where transactions are repeated, the first of the file comes later on another server's clock.
+    if (repeats.isEmpty && latest !== null && firstCommit !== null && firstCommit < latest) count += 1;
     if (maxCommit !== null && (latest === null || maxCommit > latest)) latest = maxCommit;
   }
   return count;

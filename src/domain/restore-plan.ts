@@ -31,6 +31,7 @@ export type PlanReason =
   | { readonly code: 'unknown-binlog'; readonly binlog: string }
   | { readonly code: 'ambiguous-binlog'; readonly binlog: string; readonly serverUuids: readonly string[] }
   | { readonly code: 'inside-transaction'; readonly gtid: string; readonly nearestTarget: string }
+  | { readonly code: 'among-repeated'; readonly binlog: string; readonly nearestTarget: string | null }
   | { readonly code: 'missing-transactions'; readonly gtids: string }
   | { readonly code: 'anonymous-transactions'; readonly binlog: string; readonly count: number }
   | { readonly code: 'clock-inversions'; readonly count: number }
@@ -62,7 +63,11 @@ export interface PlannedSegment {
   readonly object: StoredObject;
   /** GTIDs of this file that replay sends, canonical. Never empty. */
   readonly send: string;
+  /** `part`: of its transactions some are not in the restored server: behind the target, or left out. */
+  readonly extent: 'whole' | 'part';
   readonly eventDdl: number;
+  /** As in `SegmentFacts`. */
+  readonly xaPrepares: number;
 }
 
 export interface PlannedBase {

@@ -1,5 +1,6 @@
 import { type BaseCandidate, beginsAmongTemporaryTables, chooseBase } from './base-choice.ts';
-import { type Boundary, type BoundaryAnswers, type BoundaryQuestion, resolveBoundary } from './boundary.ts';
+import { type Boundary, type BoundaryQuestion, resolveBoundary } from './boundary.ts';
+import type { BoundaryAnswers } from './boundary-cut.ts';
 import { AppError } from './errors.ts';
 import { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';
@@ -82,7 +83,7 @@ function plannedBase({ entry }: BaseCandidate): PlannedBase {
   };
 }
 
-function plannedSegment({ segment, send }: Selected): PlannedSegment {
+function plannedSegment({ segment, send }: Selected, expected: GtidSet): PlannedSegment {
   const { facts, entry } = segment;
   return {
     serverUuid: facts.serverUuid,
@@ -92,7 +93,10 @@ function plannedSegment({ segment, send }: Selected): PlannedSegment {
     sha256: facts.sha256,
     object: entry.object,
     send: send.toString(),
+    // What is sent of a file that repeats others is never the whole of it.
+    extent: segment.repeats.isEmpty && segment.gtids.isSubsetOf(expected) ? 'whole' : 'part',
     eventDdl: facts.eventDdl,
+    xaPrepares: facts.xaPrepares,
   };
 }
 
@@ -182,7 +186,7 @@ function planFrom(
   return {
     ...planOf(facts, request, line, verdict),
     base: planned,
-    segments: selected.map(plannedSegment),
+    segments: selected.map((chosen) => plannedSegment(chosen, expected)),
     expectedGtids: expected.toString(),
     transactions,
     lastIncluded: boundary.last,

@@ -3,8 +3,10 @@ import { foreignGtids, homeOf, nearestOfBackup, newestFirst } from './plan-backu
 import type { CatalogBackup, PlanFacts } from './plan-facts.ts';
 import {
   archivedBefore,
+  endsInOrder,
   endTarget,
   gapBetween,
+  isFilled,
   loggedBefore,
   type Timeline,
   type TimelineSegment,
@@ -21,9 +23,9 @@ export type RestorableWindow =
       readonly backupFinishedAt: string;
       /** The state of the base itself, as a target; null where its binlog is not archived. */
       readonly fromTarget: string | null;
-      /** The end of the last binlog in reach, as a target; null where the base alone is. */
+      /** The end of the last binlog in reach that ends in a state of the commit order, as a target; null where there is none. */
       readonly toTarget: string | null;
-      /** The latest commit time in reach; null where no transaction is behind the base. */
+      /** The latest commit time in reach that the catalog knows for sure; null where it knows none behind the base. */
       readonly toTime: string | null;
       /** GTIDs at the end of the window. */
       readonly toGtids: string;
@@ -45,6 +47,8 @@ type Restorable = Extract<RestorableWindow, { kind: 'restorable' }>;
 interface Reach {
   /** The last segment in reach; null where the base alone is. */
   readonly last: TimelineSegment | null;
+  /** The last one in reach whose end is a state of the commit order. */
+  readonly lastEnd: TimelineSegment | null;
   readonly latest: Micros | null;
   readonly gtids: GtidSet;
   readonly endsAt: Restorable['endsAt'];
@@ -56,6 +60,8 @@ interface Ground {
   readonly logged: GtidSet;
   /** For each segment: whether nothing is missing between it and the one before. */
   readonly follows: readonly boolean[];
+  /** For each segment: no transaction up to its end has a later time of commit than this. */
+  readonly latestTo: readonly (Micros | null)[];
   /** All GTIDs archived up to a segment, by its place; windows mostly end at the same one. */
   readonly archivedTo: Map<number, GtidSet>;
 }
@@ -73,7 +79,18 @@ function groundOf(line: Timeline): Ground {
     const earlier = line.segments[index - 1];
     return earlier !== undefined && gapBetween(earlier, segment).isEmpty;
   });
-  return { line, logged: loggedBefore(line, line.segments.length), follows, archivedTo: new Map() };
+  const logged = loggedBefore(line, line.segments.length);
+  return { line, logged, follows, latestTo: latestTimes(line), archivedTo: new Map() };
+}
+
+function latestTimes(line: Timeline): (Micros | null)[] {
+  let latest: Micros | null = null;
+  return line.segments.map((segment) => {
+    const { maxCommit } = segment;
+    if (isFilled(segment) && maxCommit !== null && (latest === null || maxCommit > latest))
+      latest = maxCommit;
+    return latest;
+  });
 }
 
 /** Where replay from a base begins: the segment it lies in, or the first with something it lacks. */
@@ -87,20 +104,29 @@ function firstBehind({ line }: Ground, start: GtidSet, home: TimelineSegment | n
 function reachFrom(ground: Ground, start: GtidSet, home: TimelineSegment | null): Reach {
   const first = firstBehind(ground, start, home);
   let last: TimelineSegment | null = null;
+  let lastEnd: TimelineSegment | null = null;
   let latest: Micros | null = null;
   let endsAt: Restorable['endsAt'] = 'end-of-archive';
   for (const segment of ground.line.segments.slice(first)) {
-    const { facts, gtids, maxCommit, index } = segment;
+    const { facts, gtids, repeats, maxCommit, index } = segment;
     const whole =
-      index === first ? GtidSet.parse(facts.previousGtids).isSubsetOf(start) : ground.follows[index];
+      index === first
+        ? segment.before.isSubsetOf(start.union(archivedBefore(ground.line, index)))
+        : ground.follows[index];
     if (!whole) endsAt = 'gap';
     else if (facts.anonymousTransactions > 0) endsAt = 'anonymous-transactions';
     if (endsAt !== 'end-of-archive') break;
     last = segment;
-    const adds = index > first ? facts.transactions > 0 : !gtids.isSubsetOf(start);
-    if (adds && maxCommit !== null && (latest === null || maxCommit > latest)) latest = maxCommit;
+    if (endsInOrder(segment)) lastEnd = segment;
+    const adds = index > first ? isFilled(segment) : !gtids.isSubsetOf(start);
+    // The latest time of a file that repeats transactions may be that of one of them.
+    if (adds && repeats.isEmpty && maxCommit !== null && (latest === null || maxCommit > latest))
+      latest = maxCommit;
   }
-  return { last, latest, gtids: start.union(archivedTo(ground, last)), endsAt };
+  // A time target lies before the first transaction with a later time, and that may be one that the base holds.
+  const bound = last === null ? null : (ground.latestTo[last.index] ?? null);
+  if (latest !== null && bound !== null && bound > latest) latest = null;
+  return { last, lastEnd, latest, gtids: start.union(archivedTo(ground, last)), endsAt };
 }
 
 function windowOf(ground: Ground, entry: CatalogBackup): RestorableWindow {
@@ -111,12 +137,12 @@ function windowOf(ground: Ground, entry: CatalogBackup): RestorableWindow {
   if (foreignGtids(line, entry, logged) === null) {
     return { kind: 'waiting-for-archive', ...common, missingGtids: start.subtract(logged).toString() };
   }
-  const { last, latest, gtids, endsAt } = reachFrom(ground, start, homeOf(line, entry));
+  const { lastEnd, latest, gtids, endsAt } = reachFrom(ground, start, homeOf(line, entry));
   return {
     kind: 'restorable',
     ...common,
     fromTarget: nearestOfBackup(line, entry),
-    toTarget: last === null ? null : endTarget(last),
+    toTarget: lastEnd === null ? null : endTarget(lastEnd),
     toTime: latest === null ? null : formatInstant(latest),
     toGtids: gtids.toString(),
     transactions: Number(gtids.subtract(start).count()),

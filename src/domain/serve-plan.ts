@@ -1,4 +1,5 @@
-import { type BoundaryAnswers, resolveBoundary } from './boundary.ts';
+import { resolveBoundary } from './boundary.ts';
+import type { BoundaryAnswers } from './boundary-cut.ts';
 import { AppError } from './errors.ts';
 import type { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';

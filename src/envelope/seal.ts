@@ -39,8 +39,8 @@ export interface Sealed {
  * Seals a stream in one pass: SHA-256 of the plaintext, zstd, encryption, SHA-256 and CRC-32 of
  * what is stored. Nothing happens before `output` is read; memory is bounded to some tens of MiB.
  *
- * Chunks of `BLOCK_BYTES` are sealed without a copy, so the input must not reuse a chunk's memory
- * once it has yielded it.
+ * Chunks of `BLOCK_BYTES` are sealed without a copy: the input may use a chunk's memory again once
+ * `BLOCKS_IN_FLIGHT` more were asked for.
  *
  * @throws (from `output`) what the input or `onPlaintext` throws, the signal's reason, and corrupt
  *   `PlaintextDiffers` where the context names another digest than the plaintext has

@@ -10,8 +10,11 @@ export const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
 /** Windows beyond 128 MiB need memory that a reader does not grant (zstd's own default limit). */
 export const MAX_WINDOW_LOG = 27;
 
-/** Blocks under way at once: libuv's pool has four threads, and two more wait while the main thread hashes. */
-export const BLOCKS_IN_FLIGHT = 6;
+/**
+ * Blocks under way at once, one less than libuv's pool has threads, for files are read there, too. A
+ * fourth made nothing faster on two cores, and took 40 MB more.
+ */
+export const BLOCKS_IN_FLIGHT = 3;
 
 /** The most bytes that zstd makes of `bytes` (zstd: `ZSTD_COMPRESSBOUND`), and some for the head. */
 export function compressBound(bytes: number): number {

@@ -27,6 +27,9 @@ export const FAULT_POINTS = [
   'restore.replayed',
   'restore.verified',
   'restore.handed-over',
+  'sync.mid-copy',
+  'sync.copied',
+  'sync.committed',
 ] as const;
 
 export type FaultPoint = (typeof FAULT_POINTS)[number];

@@ -1,25 +1,23 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
 import { connectMysql, type MysqlSession } from '../mysql/session.ts';
+import { isCode } from '../process/files.ts';
 import { adoptMysqld, type MysqldOptions, type RunningMysqld, startMysqld } from '../process/mysqld.ts';
 import type { Tool } from '../process/tools.ts';
-import type { Tuning } from './tuning.ts';
+import { type ApplierFolders, type ApplierPaths, applierPaths } from './applier-paths.ts';
+import { plainOptions, type Tuning } from './tuning.ts';
 
 /** The account that replay works with; it exists from start to hand-over and is never in a binlog. */
 const ACCOUNT = 'pitrail_applier';
-const MAX_SOCKET_BYTES = 107;
+/** Code of the error of a server that ends by itself at every start. */
+export const APPLIER_DOES_NOT_START = 'ApplierDoesNotStart';
 const MAX_STARTS = 3;
 const START_PAUSE_MS = 1000;
 
-export interface ApplierOptions {
-  /** The restored data folder, absolute. */
-  readonly dataDir: string;
-  /** A folder of this restore alone, absolute: pid file, error log, relay logs, credentials. Made where absent. */
-  readonly workDir: string;
+export interface ApplierOptions extends ApplierFolders {
   readonly tuning: Tuning;
   /** Further server options; a later one wins. */
   readonly extraOptions: readonly string[];
@@ -45,54 +43,91 @@ interface Credentials {
   readonly serverId: number;
 }
 
-interface Paths {
-  readonly socket: string;
-  readonly pidFile: string;
-  readonly logFile: string;
-  readonly initFile: string;
-  readonly relayDir: string;
-  readonly tmpDir: string;
-  readonly credentials: string;
-}
-
 /**
  * Takes over the applier that runs on this work folder, or starts one: no network, no binlog, no event
  * scheduler, replication stopped. A crash of this process leaves it running, to be adopted.
  * @throws refused `ApplierDoesNotStart` with the error log's end where the server ends at each start; unavailable
  */
 export async function startApplier(options: ApplierOptions): Promise<Applier> {
-  const paths = await preparePaths(options.workDir);
+  const paths = await preparePaths(options);
   const credentials = await loadCredentials(paths.credentials);
   const adopted = await adoptMysqld(paths.pidFile, paths.socket);
-  const server = adopted ?? (await startServer(options, paths, credentials));
-  return {
-    options,
-    server,
-    origin: adopted === null ? 'started' : 'adopted',
-    logFile: paths.logFile,
-    connect: () => connectMysql({ socket: paths.socket }, ACCOUNT, credentials.password),
-  };
+  const settings = [
+    ...options.tuning.options,
+    `--relay-log=${join(paths.relayDir, 'relay')}`,
+    `--tmpdir=${paths.tmpDir}`,
+  ];
+  const server = adopted ?? (await startServer(options, settings, paths, credentials));
+  return applierOn(server, adopted === null ? 'started' : 'adopted', options, paths, credentials);
 }
 
-/** Removes what `startApplier` made in the work folder but its log, after the server has ended. */
-export async function removeApplierFiles(workDir: string): Promise<void> {
-  const { relayDir, tmpDir, credentials, initFile, pidFile, socket } = pathsOf(workDir);
-  for (const path of [relayDir, tmpDir, credentials, initFile, pidFile, socket, `${socket}.lock`]) {
+/**
+ * Stops the applier's server cleanly and starts it on the same socket with the settings that a server has
+ * by itself, none of the replay's; its account is there again, and so the caller drops it.
+ * A crash of this process leaves one or the other running, or none: `startApplier` goes on from each.
+ * @throws as `startApplier`
+ */
+export async function restartPlain({ options, server }: Applier): Promise<Applier> {
+  await server.stop();
+  const paths = applierPaths(options);
+  await rm(paths.growingDir, { recursive: true, force: true });
+  const credentials = await loadCredentials(paths.credentials);
+  const plain = await startServer(options, plainOptions(options.tuning), paths, credentials);
+  return applierOn(plain, 'started', options, paths, credentials);
+}
+
+function applierOn(
+  server: RunningMysqld,
+  origin: Applier['origin'],
+  options: ApplierOptions,
+  paths: ApplierPaths,
+  { password }: Credentials,
+): Applier {
+  const connect = () => connectMysql({ socket: paths.socket }, ACCOUNT, password);
+  return { options, server, origin, logFile: paths.logFile, connect };
+}
+
+/** Removes what `startApplier` made but its log, after the server has ended. */
+export async function removeApplierFiles(folders: ApplierFolders): Promise<void> {
+  const { growingDir, credentials, initFile, pidFile, socket, socketDir } = applierPaths(folders);
+  for (const path of [growingDir, credentials, initFile, pidFile, socket, `${socket}.lock`]) {
     await rm(path, { recursive: true, force: true });
   }
+  if (socketDir !== folders.workDir) await rm(socketDir, { recursive: true, force: true });
 }
 
 /** Kills the server that runs on a work folder, if there is one, and removes its files: for a restore that is given up. */
-export async function endApplier(workDir: string): Promise<void> {
-  const { pidFile, socket } = pathsOf(workDir);
+export async function endApplier(folders: ApplierFolders): Promise<void> {
+  const { pidFile, socket } = applierPaths(folders);
   const running = await adoptMysqld(pidFile, socket);
   await running?.kill();
-  await removeApplierFiles(workDir);
+  await removeApplierFiles(folders);
 }
 
 /** Drops the account of the replay; the session that does it lives on. Not binlogged, and takes no GTID. */
 export async function dropApplierAccount(session: MysqlSession): Promise<void> {
+  await session.run('SET SESSION sql_log_bin = OFF');
   await session.run(`DROP USER IF EXISTS '${ACCOUNT}'@'localhost'`);
+}
+
+/**
+ * Drops the account of the replay on a server that runs on after the hand-over, and forgets its password.
+ * May be run again. A server that was stopped meanwhile is its user's: nothing is started for this.
+ */
+export async function leaveRunning(folders: ApplierFolders): Promise<void> {
+  const paths = applierPaths(folders);
+  const credentials = await readCredentials(paths.credentials);
+  if (credentials === null) return;
+  if ((await adoptMysqld(paths.pidFile, paths.socket)) !== null) {
+    const session = await connectMysql({ socket: paths.socket }, ACCOUNT, credentials.password);
+    try {
+      await dropApplierAccount(session);
+      await flushCommitted(session);
+    } finally {
+      await session.close();
+    }
+  }
+  await rm(paths.credentials, { force: true });
 }
 
 /** Writes to disk now what is committed: left to the server, a kill could undo the last second of it. */
@@ -102,7 +137,8 @@ export async function flushCommitted(session: MysqlSession): Promise<void> {
 
 async function startServer(
   options: ApplierOptions,
-  paths: Paths,
+  settings: readonly string[],
+  paths: ApplierPaths,
   credentials: Credentials,
 ): Promise<RunningMysqld> {
   // Written anew for each start and gone right after: the account must exist before anyone can log in.
@@ -116,13 +152,7 @@ async function startServer(
       pidFile: paths.pidFile,
       logFile: paths.logFile,
       detached: true,
-      options: [
-        ...options.tuning.options,
-        `--relay-log=${join(paths.relayDir, 'relay')}`,
-        `--tmpdir=${paths.tmpDir}`,
-        `--init-file=${paths.initFile}`,
-        ...options.extraOptions,
-      ],
+      options: [...settings, `--init-file=${paths.initFile}`, ...options.extraOptions],
       ...(options.tool === undefined ? {} : { tool: options.tool }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
@@ -150,7 +180,7 @@ async function startInTheEnd(options: MysqldOptions): Promise<RunningMysqld> {
 
 function doesNotStart(cause: AppError, { dataDir, logFile }: MysqldOptions): AppError {
   return new AppError({
-    code: 'ApplierDoesNotStart',
+    code: APPLIER_DOES_NOT_START,
     kind: 'refused',
     message: `The restored server ended at ${MAX_STARTS} starts, so nothing can be replayed onto it. ${cause.message}`,
     hint: 'Read what the error log says; restore from another base backup, or with another mysqld (restore.mysqld).',
@@ -162,6 +192,8 @@ function doesNotStart(cause: AppError, { dataDir, logFile }: MysqldOptions): App
 function accountStatements(password: string): string {
   const account = `'${ACCOUNT}'@'localhost'`;
   return [
+    // Where a binlog is on, these statements are not in it.
+    'SET SESSION sql_log_bin = OFF;',
     `CREATE USER IF NOT EXISTS ${account} IDENTIFIED WITH caching_sha2_password BY '${password}';`,
     `ALTER USER ${account} IDENTIFIED WITH caching_sha2_password BY '${password}' ACCOUNT UNLOCK;`,
     `GRANT ALL ON *.* TO ${account} WITH GRANT OPTION;`,
@@ -169,25 +201,9 @@ function accountStatements(password: string): string {
   ].join('\n');
 }
 
-function pathsOf(workDir: string): Paths {
-  const near = join(workDir, 's.sock');
-  // A deep work folder has no room for a socket; the digest finds it again after a crash.
-  const digest = createHash('sha256').update(workDir).digest('hex').slice(0, 16);
-  const far = join(tmpdir(), `pitrail-${process.getuid?.() ?? 0}-${digest}`, 's.sock');
-  return {
-    socket: Buffer.byteLength(`${near}.lock`) <= MAX_SOCKET_BYTES ? near : far,
-    pidFile: join(workDir, 'mysqld.pid'),
-    logFile: join(workDir, 'mysqld.log'),
-    initFile: join(workDir, 'applier-init.sql'),
-    relayDir: join(workDir, 'relay'),
-    tmpDir: join(workDir, 'tmp'),
-    credentials: join(workDir, 'applier.json'),
-  };
-}
-
-async function preparePaths(workDir: string): Promise<Paths> {
-  const paths = pathsOf(workDir);
-  for (const folder of [workDir, paths.relayDir, paths.tmpDir, join(paths.socket, '..')]) {
+async function preparePaths(folders: ApplierFolders): Promise<ApplierPaths> {
+  const paths = applierPaths(folders);
+  for (const folder of [folders.workDir, paths.relayDir, paths.tmpDir, paths.socketDir]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   return paths;
@@ -195,15 +211,21 @@ async function preparePaths(workDir: string): Promise<Paths> {
 
 /** The same for every start on this work folder, so that a running server can be adopted. */
 async function loadCredentials(path: string): Promise<Credentials> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Credentials;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+  const known = await readCredentials(path);
+  if (known !== null) return known;
   // Letters of each kind, for a base with a password policy.
   const made = { password: `${randomBytes(24).toString('hex')}-Aa1`, serverId: randomInt(2 ** 30, 2 ** 31) };
   const draft = `${path}.${randomBytes(4).toString('hex')}`;
   await writeFile(draft, JSON.stringify(made), { mode: 0o600, flag: 'wx' });
   await rename(draft, path);
   return made;
+}
+
+async function readCredentials(path: string): Promise<Credentials | null> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Credentials;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return null;
+    throw error;
+  }
 }

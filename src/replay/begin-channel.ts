@@ -16,13 +16,15 @@ import {
 /**
  * Makes the channel fetch from a source and apply, whatever state the server is in, and removes every other
  * channel. Answers what the channel takes: `format`, or what an applier that still runs takes already.
- * @throws refused `TemporaryTablesOpen`
+ * `onStopped` is asked where the channel was there and its applier stands still, before that is changed.
+ * @throws refused `TemporaryTablesOpen`; what `onStopped` throws
  */
 export async function beginChannel(
   session: MysqlSession,
   channel: string,
   from: ChannelSource,
   format: ChannelFormat,
+  onStopped: () => Promise<void>,
 ): Promise<ChannelFormat> {
   const channels = await listChannels(session);
   for (const other of channels.filter((name) => name !== channel)) await removeChannel(session, other);
@@ -33,6 +35,7 @@ export async function beginChannel(
     return readChannelFormat(session, channel);
   }
   await requireNoTemporaryTables(session);
+  if (known) await onStopped();
   // After a kill its relay logs may not be what the server's tables say (error 1872), and gtid_executed
   // alone tells what must be sent again.
   if (known) await removeChannel(session, channel);

@@ -6,7 +6,7 @@ import { artificialRotate, heartbeatEvent } from './protocol/artificial-events.t
 import type { DumpRequest } from './protocol/commands.ts';
 import { eofPayload } from './protocol/packets.ts';
 import type { SessionSettings } from './protocol/queries.ts';
-import { ReadAhead } from './read-ahead.ts';
+import { bytesAhead, ReadAhead } from './read-ahead.ts';
 import { SegmentSender } from './segment-sender.ts';
 
 /** Plaintext kept ready per file; two files are open at most. */
@@ -49,7 +49,7 @@ export async function runDump(options: DumpOptions): Promise<void> {
 class Dump {
   readonly #options: DumpOptions;
   readonly #heartbeat: NodeJS.Timeout | null;
-  readonly #readers: (ReadAhead | null)[];
+  readonly #readers: (ReadAhead<Uint8Array> | null)[];
   #where: { fileName: string; position: number };
   #checksum: ChecksumAlgorithm;
   #lastSentMs = performance.now();
@@ -87,15 +87,16 @@ class Dump {
     await Promise.all(this.#readers.map((reader) => reader?.close()));
   }
 
-  #reader(index: number): ReadAhead {
+  #reader(index: number): ReadAhead<Uint8Array> {
     const existing = this.#readers[index];
     if (existing !== null && existing !== undefined) return existing;
-    const reader = new ReadAhead((this.#options.steps[index] as DumpStep).segment.open, READ_AHEAD_BYTES);
+    const { segment } = this.#options.steps[index] as DumpStep;
+    const reader = new ReadAhead(segment.open, bytesAhead(READ_AHEAD_BYTES));
     this.#readers[index] = reader;
     return reader;
   }
 
-  async #sendFile(step: DumpStep, reader: ReadAhead): Promise<void> {
+  async #sendFile(step: DumpStep, reader: ReadAhead<Uint8Array>): Promise<void> {
     const { packets, signal, observer } = this.#options;
     this.#rotateTo(step.segment.binlog);
     observer.fileStarted(step);

@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PreparedXa } from '../domain/catalog-entry.ts';
 import { AppError, assertNever } from '../domain/errors.ts';
+import { formatXid, nameXids } from '../domain/xid.ts';
 import { readPreparedXa } from '../mysql/facts.ts';
-import type { MysqlSession } from '../mysql/session.ts';
 import {
   type Applier,
   dropApplierAccount,
@@ -12,10 +12,10 @@ import {
   startApplier,
 } from './applier.ts';
 import { listChannels, removeChannel } from './channel.ts';
-import { GLOBALS_PUT_BACK } from './tuning.ts';
+import { type RunningSettings, settleRunning } from './running-settings.ts';
 import { compareXa } from './verify.ts';
 
-/** What is handed over: a stopped data folder, or the server as it runs, on its socket only. */
+/** What is handed over: a stopped data folder, or a server that runs, on its socket only. */
 export type HandOverMode = 'stopped' | 'running';
 
 export type HandedOver =
@@ -25,13 +25,16 @@ export type HandedOver =
       readonly dataDir: string;
       readonly socket: string;
       readonly pid: number;
+      readonly settings: RunningSettings;
       readonly preparedXa: readonly PreparedXa[];
     };
 
 /**
- * Ends the replay: removes every channel with its relay logs, the replay's account and its files, and stops
- * the server cleanly, or puts its settings back and lets it run. Nothing of it is binlogged or takes a GTID.
- * Where XA transactions are prepared, a stopped folder is started once more to see that it still has them.
+ * Ends the replay: removes every channel with its relay logs and stops the server cleanly, without the
+ * replay's account and files; or lets it run, with plain settings where that is possible, and with the
+ * account, so that a crash can be followed by another call: `leaveRunning` drops it in the end. Nothing of
+ * it is binlogged or takes a GTID. Where XA transactions are prepared, a stopped folder is started once
+ * more to see that it still has them.
  * A crash in between is followed by another call, after `startApplier`.
  * @throws conflict where prepared XA transactions did not survive the stop, or settings were persisted
  */
@@ -41,31 +44,27 @@ export async function handOver(applier: Applier, mode: HandOverMode): Promise<Ha
   try {
     for (const channel of await listChannels(session)) await removeChannel(session, channel);
     preparedXa = await readPreparedXa(session);
-    if (mode === 'running') await putSettingsBack(session);
-    if (mode === 'running' || preparedXa.length === 0) await dropApplierAccount(session);
+    if (mode === 'stopped' && preparedXa.length === 0) await dropApplierAccount(session);
     await flushCommitted(session);
   } finally {
     await session.close();
   }
-  const { dataDir, workDir } = applier.options;
+  const { dataDir } = applier.options;
   await requireNothingPersisted(applier);
   switch (mode) {
     case 'running': {
-      const { socket, pid } = applier.server;
-      return { kind: 'running', dataDir, socket, pid, preparedXa };
+      const { server, settings } = await settleRunning(applier, preparedXa);
+      const { socket, pid } = server;
+      return { kind: 'running', dataDir, socket, pid, settings, preparedXa };
     }
     case 'stopped':
       await applier.server.stop();
       if (preparedXa.length > 0) await requireXaSurvived(applier, preparedXa);
-      await removeApplierFiles(workDir);
+      await removeApplierFiles(applier.options);
       return { kind: 'stopped', dataDir, preparedXa };
     default:
       return assertNever(mode);
   }
-}
-
-async function putSettingsBack(session: MysqlSession): Promise<void> {
-  for (const [name, value] of GLOBALS_PUT_BACK) await session.run(`SET GLOBAL ${name} = ${value}`);
 }
 
 /** SET PERSIST would make a setting of the replay outlive it. */
@@ -108,12 +107,11 @@ async function requireXaSurvived(applier: Applier, before: readonly PreparedXa[]
   await again.server.stop();
   const { lost, appeared } = compareXa(before, after);
   if (lost.length === 0 && appeared.length === 0) return;
-  const names = lost.map((xa) => `${xa.formatId}:${xa.dataHex}`);
   throw new AppError({
     code: 'PreparedXaLost',
     kind: 'conflict',
-    message: `${lost.length} of ${before.length} prepared XA transactions did not survive a restart of the server, though their GTIDs count as executed: the stopped folder is not the state at the target.`,
+    message: `${lost.length} of ${before.length} prepared XA transactions did not survive a restart of the server (${nameXids(lost)}), though their GTIDs count as executed: the stopped folder is not the state at the target.`,
     hint: 'Restore again with --keep-running and end them there (XA RECOVER, XA COMMIT or XA ROLLBACK) before the server is stopped.',
-    facts: { lost: names, appeared: appeared.map((xa) => `${xa.formatId}:${xa.dataHex}`) },
+    facts: { lost: lost.map(formatXid), appeared: appeared.map(formatXid) },
   });
 }

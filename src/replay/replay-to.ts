@@ -14,6 +14,14 @@ const RECEIVER_PAUSE_MS = 1000;
 /** A server that ends this often without a single transaction in between will not get further. */
 const MAX_FRUITLESS_RESTARTS = 3;
 
+/** Asked where a replay was cut, before it goes on; throws where it must not. */
+export interface CutJudge {
+  /** The server had ended, and was started again. */
+  serverEnded(applier: Applier): Promise<void>;
+  /** The applier stands still in a server that runs: what it was in the middle of is undone where that can be. */
+  applierStopped(session: MysqlSession): Promise<void>;
+}
+
 export interface ReplayOptions {
   readonly applier: Applier;
   readonly source: ArchiveSource;
@@ -22,6 +30,9 @@ export interface ReplayOptions {
   readonly channel: string;
   /** `gtid_executed` at the end, exactly. */
   readonly expected: GtidSet;
+  /** What the channel takes at first; it becomes `any` where that is not enough. */
+  readonly format: ChannelFormat;
+  readonly judge: CutJudge;
   /** Without a transaction applied for this long, an error that may pass is taken as lasting. */
   readonly stallMs: number;
   /** Called at every poll, about ten times a second. */
@@ -39,8 +50,9 @@ export interface Replayed {
 /**
  * Replays until `gtid_executed` is exactly the expected set, then stops the channel. May be called again at
  * any time on the same data folder: what is applied already is not sent. A server that ends in the middle
- * is started again.
- * @throws refused (a transaction cannot be applied), corrupt (archive), conflict (foreign transactions), unavailable
+ * is started again, and goes on if the judge lets it.
+ * @throws refused (a transaction cannot be applied), corrupt (archive), conflict (foreign transactions),
+ *   unavailable; what the judge throws
  */
 export async function replayTo(options: ReplayOptions): Promise<Replayed> {
   const replay = new Replay(options);
@@ -51,7 +63,7 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #startedMs = performance.now();
   #applier: Applier;
-  #format: ChannelFormat = 'rows-only';
+  #format: ChannelFormat;
   #restarts = 0;
   #fruitless = 0;
   #receiverStops = 0;
@@ -63,6 +75,7 @@ class Replay {
   constructor(options: ReplayOptions) {
     this.#options = options;
     this.#applier = options.applier;
+    this.#format = options.format;
   }
 
   async run(): Promise<Replayed> {
@@ -102,9 +115,11 @@ class Replay {
   }
 
   async #begin(session: MysqlSession): Promise<void> {
-    const { channel, source, login } = this.#options;
+    const { channel, source, login, judge } = this.#options;
     const from = { host: source.host, port: source.port, ...login };
-    this.#format = await beginChannel(session, channel, from, this.#format);
+    this.#format = await beginChannel(session, channel, from, this.#format, () =>
+      judge.applierStopped(session),
+    );
     this.#progressMs = performance.now();
   }
 
@@ -190,6 +205,7 @@ class Replay {
     this.#restarts += 1;
     if (this.#fruitless > MAX_FRUITLESS_RESTARTS) throw keepsEnding(this.#applier.logFile);
     this.#applier = await startApplier(this.#applier.options);
+    await this.#options.judge.serverEnded(this.#applier);
     this.#progressMs = performance.now();
   }
 }

@@ -23,6 +23,7 @@ export interface Tuning {
   readonly bufferPoolBytes: number;
   readonly redoCapacityBytes: number;
   readonly relaySpaceBytes: number;
+  readonly lowerCaseTableNames: number;
   /** `--name=value` each, all of the above among them. */
   readonly options: readonly string[];
 }
@@ -49,7 +50,8 @@ export function planTuning(facts: TuningFacts): Tuning {
     `--lower-case-table-names=${facts.lowerCaseTableNames}`,
   ];
   const options = [...EXACT, ...RELAXED, ...LEAN, ...sized];
-  return { workers, bufferPoolBytes, redoCapacityBytes, relaySpaceBytes, options };
+  const { lowerCaseTableNames } = facts;
+  return { workers, bufferPoolBytes, redoCapacityBytes, relaySpaceBytes, lowerCaseTableNames, options };
 }
 
 /** What makes the replay exact. */
@@ -104,19 +106,70 @@ const LEAN = [
   '--replica-pending-jobs-size-max=256M',
   '--replica-checkpoint-group=8192',
   '--replica-checkpoint-period=1000',
-  '--max-connections=16',
   '--skip-name-resolve',
 ];
 
-/** Settings that a server which runs on after the replay gets back, as `SET GLOBAL name = value`. */
+/** What a restored server needs until its user has decided otherwise; all else is as MySQL has it by itself. */
+const PLAIN = [
+  '--gtid-mode=ON',
+  '--enforce-gtid-consistency=ON',
+  '--event-scheduler=OFF',
+  '--skip-replica-start',
+  '--persisted-globals-load=OFF',
+  '--loose-group-replication-start-on-boot=OFF',
+];
+
+/** Options of the server that runs on after the replay, where it may be started anew for that. */
+export function plainOptions({ lowerCaseTableNames }: Tuning): string[] {
+  return [...PLAIN, `--lower-case-table-names=${lowerCaseTableNames}`];
+}
+
+/** The settings that these options choose. */
+export const PLAIN_SETTINGS: readonly string[] = [
+  'enforce_gtid_consistency',
+  'event_scheduler',
+  'gtid_mode',
+  'persisted_globals_load',
+  'skip_networking',
+  'skip_replica_start',
+];
+
+/**
+ * Settings of the replay that a server which runs on gets back, as `SET GLOBAL name = value`. A server that
+ * starts has twice `innodb_io_capacity` as its maximum; DEFAULT is something else.
+ */
 export const GLOBALS_PUT_BACK: readonly (readonly [string, string])[] = [
   ['innodb_doublewrite', 'ON'],
   ['innodb_flush_log_at_trx_commit', '1'],
-  ['innodb_io_capacity_max', 'DEFAULT'],
   ['innodb_io_capacity', 'DEFAULT'],
+  ['innodb_io_capacity_max', '2 * @@GLOBAL.innodb_io_capacity'],
+  ['innodb_buffer_pool_dump_at_shutdown', 'DEFAULT'],
+  ['innodb_buffer_pool_size', 'DEFAULT'],
+  ['innodb_redo_log_capacity', 'DEFAULT'],
+  ['max_allowed_packet', 'DEFAULT'],
+  ['replica_checkpoint_group', 'DEFAULT'],
+  ['replica_checkpoint_period', 'DEFAULT'],
+  ['replica_max_allowed_packet', 'DEFAULT'],
+  ['replica_net_timeout', 'DEFAULT'],
+  ['replica_parallel_workers', 'DEFAULT'],
+  ['replica_pending_jobs_size_max', 'DEFAULT'],
+  ['replica_preserve_commit_order', 'DEFAULT'],
   ['sync_relay_log', 'DEFAULT'],
   ['sync_relay_log_info', 'DEFAULT'],
   ['sync_source_info', 'DEFAULT'],
-  ['max_connections', 'DEFAULT'],
-  ['innodb_buffer_pool_dump_at_shutdown', 'DEFAULT'],
+];
+
+/** Settings of the replay that no running server can change. */
+export const SETTINGS_LEFT: readonly string[] = [
+  ...PLAIN_SETTINGS,
+  'innodb_buffer_pool_load_at_startup',
+  'log_bin',
+  'log_replica_updates',
+  'performance_schema',
+  'relay_log',
+  'relay_log_recovery',
+  'relay_log_space_limit',
+  'replica_load_tmpdir',
+  'skip_name_resolve',
+  'tmpdir',
 ];

@@ -1,7 +1,7 @@
 import type { ErrorKind } from '../domain/errors.ts';
 import { formatInstant } from '../domain/time.ts';
 import { endApplier } from '../replay/applier.ts';
-import { applierDir } from './applier-options.ts';
+import { applierFolders } from './applier-options.ts';
 import { auditRestore } from './audit-restore.ts';
 import type { RestoreContext } from './context.ts';
 import { abandonDataFolder, readClaim } from './data-folder.ts';
@@ -27,7 +27,7 @@ export function abandonStep(context: RestoreContext, job: RestoreJob, why: Given
     const stored = await readPlan(job);
     if (stored !== undefined && (await readMark(folder, 'handed-over')) !== undefined) return;
     if (stored !== undefined) {
-      await endApplier(applierDir(folder));
+      await endApplier(applierFolders(folder));
       const outcome = why.kind === 'refused' ? 'refused' : 'failed';
       const ending = { outcome, gtidExecuted: null, detail: why.message } as const;
       await auditRestore(context.cluster, stored, ending, formatInstant(context.now()));

@@ -2,14 +2,15 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { freeBytes } from '../process/disk.ts';
 import type { ApplierOptions } from '../replay/applier.ts';
+import type { ApplierFolders } from '../replay/applier-paths.ts';
 import { planTuning } from '../replay/tuning.ts';
 import type { RestoreContext } from './context.ts';
 import type { ClaimedFolder } from './data-folder.ts';
 import type { StoredPlan } from './work-folder.ts';
 
-/** The folder of the throw-away applier inside the work folder. */
-export function applierDir(folder: ClaimedFolder): string {
-  return join(folder.workDir, 'applier');
+/** The folders of the throw-away applier: the data, and one inside the work folder. */
+export function applierFolders({ targetDir, workDir }: ClaimedFolder): ApplierFolders {
+  return { dataDir: targetDir, workDir: join(workDir, 'applier') };
 }
 
 /** How the applier of a restore runs on this machine, from what is free now. */
@@ -27,8 +28,7 @@ export async function applierOptions(
     lowerCaseTableNames: stored.backup.lowerCaseTableNames,
   });
   return {
-    dataDir: folder.targetDir,
-    workDir: applierDir(folder),
+    ...applierFolders(folder),
     tuning,
     extraOptions: [],
     tool: context.mysqld,

@@ -2,6 +2,7 @@ import { openRepositories, type Repositories, type Repository } from '../archivi
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ClusterConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
+import { type Fallover, FalloverReader } from './fallover.ts';
 import type { SegmentHome } from './segment-stream.ts';
 
 /** A store that a restore reads from: its catalog as verified at the start, and the key. */
@@ -9,6 +10,10 @@ export interface Archive extends SegmentHome {
   readonly state: CatalogState;
   /** Stores that were tried before this one and could not be read, each with its reason. */
   readonly passedOver: readonly string[];
+  /** Reads from this store first, and from the others where it fails; from this one only where it was named. */
+  readonly reader: FalloverReader;
+  /** What `reader` has read from another store so far. */
+  readonly fallovers: readonly Fallover[];
   close(): Promise<void>;
 }
 
@@ -22,12 +27,20 @@ export async function openArchive(cluster: ClusterConfig, storeId: string | null
   try {
     const candidates = choose(repositories, storeId);
     const { repository, state, passedOver } = await firstReadable(candidates);
+    const { key } = repositories;
+    const { repositoryId } = state;
+    const others = candidates.filter((it) => it !== repository);
+    const homes = [repository, ...others].map(({ store }) => ({ store, key, repositoryId }));
+    const fallovers: Fallover[] = [];
+    const reader = new FalloverReader(homes, async (fallover) => void fallovers.push(fallover));
     return {
       store: repository.store,
-      key: repositories.key,
-      repositoryId: state.repositoryId,
+      key,
+      repositoryId,
       state,
       passedOver,
+      reader,
+      fallovers,
       close: () => repositories.close(),
     };
   } catch (error) {

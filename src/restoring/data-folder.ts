@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
-import { freeBytes } from '../process/disk.ts';
 import { isCode, removeIfThere, syncPath } from '../process/files.ts';
+import {
+  assertRoom,
+  emptyFolder,
+  lookAtTarget,
+  parentMissing,
+  parentUnwritable,
+  targetNotEmpty,
+} from './target-folder.ts';
 
 export interface ClaimRequest {
-  /** Where the restored data folder comes to lie. Must not exist, or be empty, or be this restore's own. */
+  /** Where the restored data folder comes to lie. Must not exist, or be empty, or be this restore's own: see `lookAtTarget`. */
   readonly targetDir: string;
   /** The same id finds its own folder again after a crash. */
   readonly restoreId: string;
@@ -18,12 +25,18 @@ export interface ClaimRequest {
 export interface ClaimedFolder {
   /** Absolute. */
   readonly targetDir: string;
-  /** `{targetDir}.pitrail`: plan, logs and marks of the restore, beside the data folder and never in it. */
+  /** `{targetDir}.pitrail`: plan, log and marks of the restore, small files all, beside the data folder. */
   readonly workDir: string;
   readonly restoreId: string;
 }
 
-/** Room that a restore takes: the base, a tenth more for what InnoDB adds, and the binlogs as relay logs. */
+/** What the plan, the marks and the server's log may take in the work folder. */
+const WORK_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Room that a restore takes in the target's file system, where relay logs and temporary files lie too:
+ * the base, a tenth more for what InnoDB adds, and the binlogs as relay logs.
+ */
 export function neededBytes(tarBytes: number, logBytes: number): number {
   return Math.ceil(tarBytes * 1.1) + logBytes;
 }
@@ -33,18 +46,20 @@ export function neededBytes(tarBytes: number, logBytes: number): number {
  * Of two restores with the same target one wins. Nothing is changed where it refuses.
  * A crash leaves a work folder without its claim, which any restore may take, or a claim, which its own
  * restore takes up.
- * @throws refused `TargetNotEmpty`, `TargetInUse`, `TargetNotFolder`, `TargetParentMissing`, `DiskTooSmall`
+ * @throws refused `TargetNotEmpty`, `TargetInUse`, `TargetNotFolder`, `TargetParentMissing`,
+ *   `TargetParentUnwritable`, `DiskTooSmall`
  */
 export async function claimDataFolder(request: ClaimRequest): Promise<ClaimedFolder> {
   const targetDir = resolve(request.targetDir);
   const folder = { targetDir, workDir: workDirOf(targetDir), restoreId: request.restoreId };
   const owner = await readClaim(folder.workDir);
   if (owner !== null && owner !== request.restoreId) throw targetInUse(folder, owner);
-  const state = await lookAt(targetDir);
+  const state = await lookAtTarget(targetDir);
   if (owner === null) {
     if (state === 'full') throw targetNotEmpty(targetDir);
     await assertRoom(targetDir, request.neededBytes);
-    await takeClaim(folder);
+    await assertRoom(dirname(folder.workDir), WORK_BYTES);
+    await takeClaim(folder, state === 'absent' ? 'made' : 'found');
   }
   await mkdir(targetDir, { recursive: true, mode: 0o700 });
   return folder;
@@ -72,15 +87,17 @@ export async function emptyWorkFolder({ workDir }: ClaimedFolder): Promise<void>
 
 /**
  * Removes everything of a restore that is given up, the data folder last but one, the claim last: after
- * a crash in between the same restore may be given up again, or begun anew.
+ * a crash in between the same restore may be given up again, or begun anew. A folder that was there
+ * before is emptied and stays: it may be a mount point, or one that only root could make again.
  * @throws refused `TargetInUse` where the folder belongs to another restore
  */
 export async function abandonDataFolder(folder: ClaimedFolder): Promise<void> {
-  const owner = await readClaim(folder.workDir);
-  if (owner === null) return;
-  if (owner !== folder.restoreId) throw targetInUse(folder, owner);
+  const claim = await readClaimFile(folder.workDir);
+  if (claim === null) return;
+  if (claim.restoreId !== folder.restoreId) throw targetInUse(folder, claim.restoreId);
   await emptyWorkFolder(folder);
-  await rm(folder.targetDir, { recursive: true, force: true, maxRetries: 3 });
+  if (claim.target === 'found') await emptyFolder(folder.targetDir);
+  else await rm(folder.targetDir, { recursive: true, force: true, maxRetries: 3 });
   await releaseDataFolder(folder);
 }
 
@@ -88,9 +105,7 @@ export async function abandonDataFolder(folder: ClaimedFolder): Promise<void> {
 export async function emptyDataFolder(folder: ClaimedFolder): Promise<void> {
   const owner = await readClaim(folder.workDir);
   if (owner !== folder.restoreId) throw targetInUse(folder, owner ?? 'nobody');
-  for (const name of await readdir(folder.targetDir)) {
-    await rm(join(folder.targetDir, name), { recursive: true, force: true, maxRetries: 3 });
-  }
+  await emptyFolder(folder.targetDir);
 }
 
 /** The work folder of a target: beside it, so that mysqld does not take it for a schema. */
@@ -102,11 +117,20 @@ function claimFile(workDir: string): string {
   return join(workDir, 'claim.json');
 }
 
+/** What a claim says: whose the target is, and whether the restore made it or found it there, empty. */
+interface Claim {
+  readonly restoreId: string;
+  readonly target: 'made' | 'found';
+}
+
 /** The restore that owns a work folder; null where none does. */
 export async function readClaim(workDir: string): Promise<string | null> {
+  return (await readClaimFile(workDir))?.restoreId ?? null;
+}
+
+async function readClaimFile(workDir: string): Promise<Claim | null> {
   try {
-    const { restoreId } = JSON.parse(await readFile(claimFile(workDir), 'utf8')) as { restoreId: string };
-    return restoreId;
+    return JSON.parse(await readFile(claimFile(workDir), 'utf8')) as Claim;
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null;
     throw error;
@@ -114,12 +138,13 @@ export async function readClaim(workDir: string): Promise<string | null> {
 }
 
 /** The claim appears whole by the link, which fails where another restore was faster. */
-async function takeClaim(folder: ClaimedFolder): Promise<void> {
+async function takeClaim(folder: ClaimedFolder, target: Claim['target']): Promise<void> {
   const { workDir, restoreId, targetDir } = folder;
   await makeWorkDir(workDir, targetDir);
   const draft = join(workDir, `claim.${randomBytes(6).toString('hex')}.partial`);
+  const claim: Claim = { restoreId, target };
   try {
-    await writeFile(draft, `${JSON.stringify({ restoreId })}\n`, { mode: 0o600, flag: 'wx', flush: true });
+    await writeFile(draft, `${JSON.stringify(claim)}\n`, { mode: 0o600, flag: 'wx', flush: true });
     await link(draft, claimFile(workDir));
   } catch (error) {
     if (!isCode(error, 'EEXIST')) throw error;
@@ -137,55 +162,10 @@ async function makeWorkDir(workDir: string, targetDir: string): Promise<void> {
     await mkdir(workDir, { mode: 0o700 });
   } catch (error) {
     if (isCode(error, 'EEXIST')) return;
-    if (!isCode(error, 'ENOENT')) throw error;
-    throw new AppError({
-      code: 'TargetParentMissing',
-      kind: 'refused',
-      message: `${dirname(targetDir)} does not exist, so nothing was restored to ${targetDir}.`,
-      hint: 'Create that folder, or name another target.',
-      facts: { targetDir },
-    });
-  }
-}
-
-async function lookAt(targetDir: string): Promise<'absent' | 'empty' | 'full'> {
-  try {
-    if ((await lstat(targetDir)).isDirectory()) {
-      return (await readdir(targetDir)).length === 0 ? 'empty' : 'full';
-    }
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return 'absent';
+    if (isCode(error, 'EACCES', 'EPERM', 'EROFS')) throw parentUnwritable(workDir, targetDir);
+    if (isCode(error, 'ENOENT')) throw parentMissing(targetDir);
     throw error;
   }
-  throw new AppError({
-    code: 'TargetNotFolder',
-    kind: 'refused',
-    message: `${targetDir} is not a folder (a link is not followed), so nothing was restored.`,
-    hint: 'Name a folder that does not exist, or is empty.',
-    facts: { targetDir },
-  });
-}
-
-async function assertRoom(targetDir: string, needed: number): Promise<void> {
-  const free = await freeBytes(targetDir);
-  if (free >= needed) return;
-  throw new AppError({
-    code: 'DiskTooSmall',
-    kind: 'refused',
-    message: `The file system of ${targetDir} has ${free} bytes free where the restore needs ${needed}: nothing was begun.`,
-    hint: 'Free space there, or name a target in another file system.',
-    facts: { targetDir, freeBytes: free, neededBytes: needed },
-  });
-}
-
-function targetNotEmpty(targetDir: string): AppError {
-  return new AppError({
-    code: 'TargetNotEmpty',
-    kind: 'refused',
-    message: `${targetDir} is not empty, so nothing was restored: what lies there is never overwritten.`,
-    hint: 'Name a folder that does not exist, or move its content away.',
-    facts: { targetDir },
-  });
 }
 
 function targetInUse(folder: ClaimedFolder, owner: string): AppError {

@@ -9,6 +9,7 @@ import { open } from '../envelope/open.ts';
 import { faultPoint } from '../process/fault.ts';
 import { explainDiskFull, isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, emptyDataFolder } from './data-folder.ts';
+import type { FalloverReader } from './fallover.ts';
 import { unpackInto } from './fetch-base-unpack.ts';
 import type { SegmentHome } from './segment-stream.ts';
 
@@ -19,7 +20,7 @@ export interface BaseToFetch {
 }
 
 export interface FetchOptions {
-  readonly home: SegmentHome;
+  readonly reader: FalloverReader;
   readonly base: BaseToFetch;
   readonly folder: ClaimedFolder;
   readonly signal: AbortSignal;
@@ -36,7 +37,7 @@ export interface FetchedBase {
 const MID_FETCH_BYTES = 8 * 1024 * 1024;
 
 /**
- * Fetches a base backup into a claimed data folder: store → decrypt → decompress → tar, unpacked
+ * Fetches a base backup into a claimed data folder, from the first store that gives it whole: store → decrypt → decompress → tar, unpacked
  * while it arrives, with no copy in between. Length and SHA-256 of the tar must be those of the
  * catalog. A finished fetch is kept; an unfinished one is removed and begun anew. On an error
  * nothing is left in the data folder.
@@ -60,21 +61,20 @@ export async function fetchBase(options: FetchOptions): Promise<FetchedBase> {
   }
 }
 
+/** True where the base was fetched whole. */
+export async function isFetched(folder: ClaimedFolder): Promise<boolean> {
+  return (await readMark(folder)) !== undefined;
+}
+
 /** Forgets that a fetch is complete: the next one empties the data folder and begins anew. */
 export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
   await removeIfThere(markFile(folder));
 }
 
 async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {
-  const { home, base, signal, onProgress } = options;
-  const { backupId, tarBytes, tarSha256 } = base.backup;
-  const context = backupContext(backupId, parseRepositoryId(home.repositoryId));
-  const tar = open(home.store.read(base.object.key, { signal }), {
-    key: home.key,
-    context: { ...context, plaintextSha256: tarSha256 },
-    plaintextBytes: tarBytes,
-    signal,
-  });
+  const { reader, base, signal, onProgress } = options;
+  const { tarBytes } = base.backup;
+  const tar = reader.read(base.object.key, (home) => openTar(home, base, signal), signal);
   let bytes = 0;
   for await (const chunk of tar) {
     yield chunk;
@@ -82,6 +82,17 @@ async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {
     onProgress(bytes, tarBytes);
     if (bytes > MID_FETCH_BYTES) faultPoint('restore.mid-fetch');
   }
+}
+
+function openTar(home: SegmentHome, { backup, object }: BaseToFetch, signal: AbortSignal) {
+  const { backupId, tarBytes, tarSha256 } = backup;
+  const context = backupContext(backupId, parseRepositoryId(home.repositoryId));
+  return open(home.store.read(object.key, { signal }), {
+    key: home.key,
+    context: { ...context, plaintextSha256: tarSha256 },
+    plaintextBytes: tarBytes,
+    signal,
+  });
 }
 
 function markFile({ workDir }: ClaimedFolder): string {

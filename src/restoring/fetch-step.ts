@@ -32,7 +32,7 @@ export async function fetchOnce(context: RestoreContext, job: RestoreJob): Promi
     const { base } = stored.plan;
     if (base === null) throw new Error('a plan that passed has a base');
     const fetched = await fetchBase({
-      home: await homes.holding(base.object, context.signal),
+      reader: homes.reader,
       base: { backup: stored.backup, object: base.object },
       folder,
       signal: context.signal,

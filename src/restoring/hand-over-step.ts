@@ -3,12 +3,14 @@ import { basename, join } from 'node:path';
 import { AppError, assertNever } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { formatInstant } from '../domain/time.ts';
+import { formatXid, nameXids } from '../domain/xid.ts';
 import { readGtidExecuted } from '../mysql/facts.ts';
 import { faultPoint } from '../process/fault.ts';
-import { type Applier, startApplier } from '../replay/applier.ts';
+import { type Applier, leaveRunning, startApplier } from '../replay/applier.ts';
 import { type HandedOver, handOver } from '../replay/hand-over.ts';
+import type { RunningSettings } from '../replay/running-settings.ts';
 import { compareXa } from '../replay/verify.ts';
-import { applierDir, applierOptions } from './applier-options.ts';
+import { applierFolders, applierOptions } from './applier-options.ts';
 import { requireAccount } from './applier-session.ts';
 import { auditRestore, wasHandedOver } from './audit-restore.ts';
 import type { RestoreContext } from './context.ts';
@@ -23,7 +25,12 @@ import { foldersOf, readMark, readPlan, requireMark, requirePlan, writeMark } fr
 export type RestoredServer =
   | { readonly kind: 'stopped' }
   /** On its socket only, as a child of nobody; accounts are those of the origin at the target. */
-  | { readonly kind: 'running'; readonly socket: string; readonly pid: number };
+  | {
+      readonly kind: 'running';
+      readonly socket: string;
+      readonly pid: number;
+      readonly settings: RunningSettings;
+    };
 
 export interface HandedOverRestore {
   readonly server: RestoredServer;
@@ -31,10 +38,10 @@ export interface HandedOverRestore {
 }
 
 /**
- * Hands the restored server over: no replication, no account of ours, no tuning, stopped cleanly or left
- * running; writes the audit record and removes the work folder. May be run again at any time, also after
+ * Hands the restored server over: no replication, no account of ours, no tuning (or what is left of it,
+ * named), stopped cleanly or left running; writes the audit record and removes the work folder. May be run again at any time, also after
  * it was complete.
- * @throws conflict `NotAsVerified`, `PreparedXaLost`, `SettingsPersisted`; unavailable
+ * @throws conflict `NotAsVerified`, `PreparedXaLost`, `NotAsStopped`, `SettingsPersisted`; unavailable
  */
 export function handOverStep(context: RestoreContext, job: RestoreJob): Promise<HandedOverRestore> {
   return withRestoreLock(job.targetDir, async () => {
@@ -48,6 +55,8 @@ export function handOverStep(context: RestoreContext, job: RestoreJob): Promise<
       (await readMark<HandedOverRestore>(folder, 'handed-over')) ??
       (await handOverAnew(context, job, folder));
     faultPoint('restore.handed-over');
+    // Only now that nobody asks the server any more: started anew for its account, it could lose XA transactions.
+    if (handed.server.kind === 'running') await leaveRunning(applierFolders(folder));
     await tidyUp(folder, handed.server);
     return handed;
   });
@@ -85,7 +94,7 @@ function restoredServer(server: HandedOver): RestoredServer {
     case 'stopped':
       return { kind: 'stopped' };
     case 'running':
-      return { kind: 'running', socket: server.socket, pid: server.pid };
+      return { kind: 'running', socket: server.socket, pid: server.pid, settings: server.settings };
     default:
       return assertNever(server);
   }
@@ -121,9 +130,9 @@ function assertSameXa(verified: VerifiedRestore, server: HandedOver): void {
   throw new AppError({
     code: 'PreparedXaLost',
     kind: 'conflict',
-    message: `${lost.length} of ${verified.preparedXa.length} prepared XA transactions were lost when the server was started again, though their GTIDs count as executed: this is not the state at the target.`,
+    message: `${lost.length} of ${verified.preparedXa.length} prepared XA transactions were lost when the server was started again (${nameXids(lost)}), though their GTIDs count as executed: this is not the state at the target.`,
     hint: 'Restore again, with --keep-running, and end them there before the server is stopped.',
-    facts: { lost: lost.map((xa) => `${xa.formatId}:${xa.dataHex}`) },
+    facts: { lost: lost.map(formatXid) },
   });
 }
 
@@ -135,7 +144,7 @@ function assertSameXa(verified: VerifiedRestore, server: HandedOver): void {
 async function tidyUp(folder: ClaimedFolder, server: RestoredServer): Promise<void> {
   if (server.kind === 'stopped') return releaseDataFolder(folder);
   await rm(join(folder.workDir, 'claim.json'), { force: true });
-  const keep = [basename(applierDir(folder)), 'handed-over.json', 'plan.json'];
+  const keep = [basename(applierFolders(folder).workDir), 'handed-over.json', 'plan.json'];
   for (const name of await readdir(folder.workDir)) {
     if (!keep.includes(name)) await rm(join(folder.workDir, name), { recursive: true, force: true });
   }

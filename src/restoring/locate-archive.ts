@@ -1,8 +1,10 @@
 import { type Located, locate } from '../binlog/locate.ts';
 import type { DestructiveOp, HarmedTable } from '../binlog/locate-tally.ts';
 import type { ArchivedSegment, CatalogState } from '../catalog/fold.ts';
-import { formatGtid } from '../domain/gtid.ts';
+import { formatGtid, parseGtid } from '../domain/gtid.ts';
+import { GtidSet } from '../domain/gtid-set.ts';
 import { formatInstant, type Micros, parseInstant } from '../domain/time.ts';
+import { ReadAhead } from '../replay/read-ahead.ts';
 import { readSegment, type SegmentHome } from './segment-stream.ts';
 
 /** What is looked for; all of it must fit. */
@@ -40,6 +42,8 @@ export interface FoundStatement {
 
 /** How many segments are read at a time: one is decoded while the others arrive. */
 const PARALLEL_SEGMENTS = 3;
+/** Statements of one segment that wait for their turn; then reading it waits, too. */
+const WAITING_STATEMENTS = 256;
 
 /** Segments of the timeline that may hold transactions of the time asked for, in the order of commit. Pure. */
 export function segmentsToSearch(state: CatalogState, request: LocateRequest): readonly ArchivedSegment[] {
@@ -61,8 +65,9 @@ export function segmentsToSearch(state: CatalogState, request: LocateRequest): r
 }
 
 /**
- * Finds what was destroyed, by reading archived binlogs; several at a time, results in the order of commit.
- * A transaction that stands in two logs is told once.
+ * Finds what was destroyed, by reading archived binlogs; several at a time, results in the order of commit,
+ * as fast as they are asked for: memory is bounded, whatever there is to find. Whoever stops asking ends
+ * the reading. A transaction that stands in two logs is told once.
  * @param onSegment called after each segment with the bytes of plaintext that were read
  * @throws what reading a segment throws
  */
@@ -73,46 +78,63 @@ export async function* locateInArchive(
   signal: AbortSignal,
   onSegment: (lengthBytes: number) => void,
 ): AsyncGenerator<FoundStatement> {
-  const waiting: Promise<FoundStatement[]>[] = [];
+  const repeated = repeatedGtids(segments);
   const told = new Set<string>();
-  let next = 0;
+  const waiting: { readonly segment: ArchivedSegment; readonly found: ReadAhead<FoundStatement> }[] = [];
+  const rest = segments.values();
   const refill = () => {
-    for (; waiting.length < PARALLEL_SEGMENTS && next < segments.length; next += 1) {
-      const segment = segments[next];
-      if (segment === undefined) return;
-      const search = searchSegment(home, segment, request, signal);
-      // Awaited in its turn; until then its failure is nobody's surprise.
-      search.catch(() => undefined);
-      waiting.push(search);
+    while (waiting.length < PARALLEL_SEGMENTS) {
+      const { value: segment, done } = rest.next();
+      if (done === true) return;
+      const search = (stop: AbortSignal) =>
+        searchSegment(home, segment, request, AbortSignal.any([signal, stop]));
+      const bound = { most: WAITING_STATEMENTS, weigh: () => 1 };
+      waiting.push({ segment, found: new ReadAhead(search, bound) });
     }
   };
-  refill();
-  for (let index = 0; waiting.length > 0; index += 1) {
-    const found = await waiting.shift();
-    onSegment(segments[index]?.segment.lengthBytes ?? 0);
+  try {
     refill();
-    for (const statement of found ?? []) {
-      const key = `${statement.gtid ?? statement.target}/${statement.op}`;
-      if (!told.has(key)) yield statement;
-      told.add(key);
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      const { segment, found } = first;
+      for (let statement = await found.next(); statement !== null; statement = await found.next()) {
+        const key = `${statement.gtid}/${statement.op}`;
+        if (told.has(key)) continue;
+        if (statement.gtid !== null && repeated.contains(parseGtid(statement.gtid))) told.add(key);
+        yield statement;
+      }
+      onSegment(segment.segment.lengthBytes);
+      waiting.shift();
+      refill();
     }
+  } finally {
+    await Promise.all(waiting.map(({ found }) => found.close()));
   }
 }
 
-async function searchSegment(
+/** The transactions that stand in more than one of the segments. */
+function repeatedGtids(segments: readonly ArchivedSegment[]): GtidSet {
+  const repeated: GtidSet[] = [];
+  let covered = GtidSet.EMPTY;
+  for (const { segment } of segments) {
+    const gtids = GtidSet.parse(segment.gtids);
+    repeated.push(gtids.intersect(covered));
+    covered = covered.union(gtids);
+  }
+  return GtidSet.unionAll(repeated);
+}
+
+async function* searchSegment(
   home: SegmentHome,
   { segment, object }: ArchivedSegment,
   request: LocateRequest,
   signal: AbortSignal,
-): Promise<FoundStatement[]> {
-  const found: FoundStatement[] = [];
+): AsyncGenerator<FoundStatement> {
   const { serverUuid, binlog } = segment;
   const chunks = readSegment(home, { ...segment, object }, signal);
   for await (const located of locate(chunks, { binlog })) {
     const tables = harmedTables(located, request);
-    if (tables.length > 0 && isInTime(located, request)) found.push(describe(located, tables, serverUuid));
+    if (tables.length > 0 && isInTime(located, request)) yield describe(located, tables, serverUuid);
   }
-  return found;
 }
 
 /** The tables of a harm that were asked for; none where its kind was not. */

@@ -1,16 +1,16 @@
 import { BinlogScanner } from '../binlog/scanner.ts';
 import type { CatalogState } from '../catalog/fold.ts';
-import type { BoundaryAnswers, BoundaryQuestion } from '../domain/boundary.ts';
-import { type BoundaryAnswer, BoundaryFold } from '../domain/boundary-cut.ts';
+import type { BoundaryQuestion } from '../domain/boundary.ts';
+import { type BoundaryAnswer, type BoundaryAnswers, BoundaryFold } from '../domain/boundary-cut.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
+import type { Baseline, PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
 import { explainReason } from '../domain/plan-reasons.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { boundaryQuestion, planRestore } from '../domain/restore-planner.ts';
 import { planServe, type ReplicaState, type ServePlan } from '../domain/serve-plan.ts';
 import { parseTarget } from '../domain/target.ts';
-import { readSegment, type SegmentHome } from './segment-stream.ts';
+import { type FalloverReader, readSegmentFrom } from './fallover.ts';
 
 /** What the user asked for, as text. */
 export interface PlanInput {
@@ -21,31 +21,37 @@ export interface PlanInput {
   readonly timeline: number | null;
 }
 
+/** A catalog, and where the binlogs that it names are read. */
+export interface PlannedArchive {
+  readonly state: CatalogState;
+  readonly reader: FalloverReader;
+}
+
 /**
  * Plans a restore from what a store holds; changes nothing anywhere. Reads the catalog's state that is
  * given, and of the binlogs only the one or two at the target.
  * @throws usage where the target or the set cannot be parsed; what reading a segment throws
  */
 export async function makeRestorePlan(
-  archive: SegmentHome & { readonly state: CatalogState },
+  archive: PlannedArchive,
   input: PlanInput,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
   const facts = planFacts(archive.state);
   const request = requestOf(input);
-  return planRestore(facts, request, await answerAll(archive, facts, request, signal));
+  return planRestore(facts, request, await answerAll(archive.reader, facts, request, signal));
 }
 
 /** Plans what a replica of the user's is served, the same way. @throws as `makeRestorePlan` */
 export async function makeServePlan(
-  archive: SegmentHome & { readonly state: CatalogState },
+  archive: PlannedArchive,
   input: PlanInput,
   replica: ReplicaState,
   signal?: AbortSignal,
 ): Promise<ServePlan> {
   const facts = planFacts(archive.state);
   const request = requestOf(input);
-  return planServe(facts, request, replica, await answerAll(archive, facts, request, signal));
+  return planServe(facts, request, replica, await answerAll(archive.reader, facts, request, signal));
 }
 
 function requestOf(input: PlanInput): PlanRequest {
@@ -58,7 +64,7 @@ function requestOf(input: PlanInput): PlanRequest {
 }
 
 async function answerAll(
-  home: SegmentHome,
+  reader: FalloverReader,
   facts: PlanFacts,
   request: PlanRequest,
   signal: AbortSignal | undefined,
@@ -67,7 +73,7 @@ async function answerAll(
   for (;;) {
     const question = boundaryQuestion(facts, request, answers);
     if (question.kind === 'answered') return answers;
-    answers.set(question.catalogIndex, await answerBoundary(home, question, signal));
+    answers.set(question.catalogIndex, await answerBoundary(reader, question, signal));
   }
 }
 
@@ -96,18 +102,30 @@ export function planFacts(state: CatalogState): PlanFacts {
     catalogSequence: state.head.sequence,
     segments: state.allSegments(),
     backups: state.backups(),
+    baselines: baselinesOf(state),
   };
 }
 
+function baselinesOf(state: CatalogState): Baseline[] {
+  const segments = state.allSegments();
+  return state.handoffs().flatMap(({ sequence, route }) => {
+    if (route.kind !== 'source' || route.continuity.kind !== 'continues') return [];
+    const { timeline, baselineGtids: gtids } = route.continuity;
+    const place = segments.findIndex((segment) => segment.sequence > sequence);
+    const from = place < 0 ? segments.length : place;
+    return [{ timeline, serverUuid: route.to.serverUuid, from, gtids }];
+  });
+}
+
 async function answerBoundary(
-  home: SegmentHome,
+  reader: FalloverReader,
   question: Extract<BoundaryQuestion, { kind: 'read' }>,
   signal: AbortSignal | undefined,
 ): Promise<BoundaryAnswer> {
   const { segment, object } = question.segment;
-  const fold = new BoundaryFold(question.cut, question.skip);
+  const fold = new BoundaryFold(question.cut, question.skip, question.repeats);
   const scanner = new BinlogScanner({ file: segment.binlog, visitor: { transaction: (it) => fold.add(it) } });
-  for await (const chunk of readSegment(home, { ...segment, object }, signal)) {
+  for await (const chunk of readSegmentFrom(reader, { ...segment, object }, signal)) {
     scanner.push(chunk);
     if (fold.done) return fold.answer();
   }

@@ -1,5 +1,6 @@
 import type { PreparedXa } from '../domain/catalog-entry.ts';
 import type { TransactionRef } from '../domain/restore-plan.ts';
+import type { Fallover } from './fallover.ts';
 import type { FetchedRestore } from './fetch-step.ts';
 import type { HandedOverRestore, RestoredServer } from './hand-over-step.ts';
 import type { RestoreJob } from './job.ts';
@@ -26,6 +27,10 @@ export interface RestoreOutcome {
   readonly store: string;
   /** Stores that could not be read, each with its reason: they may hold more than the one that was used. */
   readonly passedOver: readonly string[];
+  /** Objects that one store did not give whole and another did; the first 200. What was restored is exact. */
+  readonly fallovers: readonly Fallover[];
+  /** How many in all; an object that a later step read again may count again. */
+  readonly falloverCount: number;
   readonly transactions: number;
   readonly preparedXa: readonly PreparedXa[];
   readonly eventStatusesSet: number;
@@ -68,6 +73,8 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
     backupId: planned.backupId,
     store: planned.store,
     passedOver: planned.passedOver,
+    fallovers: verified.fallovers.first,
+    falloverCount: verified.fallovers.count,
     transactions: planned.transactions,
     preparedXa: verified.preparedXa,
     eventStatusesSet: verified.eventStatusesSet,
@@ -80,4 +87,9 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
       handOver: handed.handOverSeconds,
     },
   };
+}
+
+/** True where a store could not be read or did not hold what it should: restored exactly, and yet somebody has to look. */
+export function isDegraded({ passedOver, falloverCount }: RestoreOutcome): boolean {
+  return passedOver.length > 0 || falloverCount > 0;
 }

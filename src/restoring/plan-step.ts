@@ -6,6 +6,7 @@ import { compareVersions } from '../process/tool-version.ts';
 import { type Archive, openArchive } from './archive.ts';
 import type { RestoreContext } from './context.ts';
 import { claimDataFolder, emptyWorkFolder, neededBytes, readClaim } from './data-folder.ts';
+import { FalloverLog } from './fallover-log.ts';
 import type { RestoreJob } from './job.ts';
 import { makeRestorePlan, requirePass } from './make-plan.ts';
 import { withRestoreLock } from './restore-lock.ts';
@@ -43,7 +44,7 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
   // Without a claim, what lies there is of a restore that was handed over.
   const claimed = (await readClaim(foldersOf(job).workDir)) !== null;
   const known = claimed ? await readPlan(job) : undefined;
-  if (known !== undefined) return summaryOf(known, []);
+  if (known !== undefined) return summaryOf(known);
   const archive = await openArchive(context.cluster, job.store);
   try {
     const stored = await planAnew(context, job, archive);
@@ -52,8 +53,11 @@ async function plan(context: RestoreContext, job: RestoreJob): Promise<PlannedRe
     const needed = neededBytes(backup.tarBytes, logBytes);
     const { targetDir, requestId: restoreId } = job;
     await emptyWorkFolder(await claimDataFolder({ targetDir, restoreId, neededBytes: needed }));
+    const log = new FalloverLog(foldersOf(job));
+    for (const fallover of archive.fallovers) await log.add(fallover);
+    // Last: a plan that lies there is not made again, so what it met must lie there before it.
     await writePlan(stored);
-    return summaryOf(stored, archive.passedOver);
+    return summaryOf(stored);
   } finally {
     await archive.close();
   }
@@ -70,6 +74,7 @@ async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archi
     format: 1,
     job,
     storeId: archive.store.id,
+    passedOver: archive.passedOver,
     plan: made,
     backup,
     plannedAt: formatInstant(context.now()),
@@ -99,8 +104,8 @@ function assertServerFits({ mysqld }: RestoreContext, { serverVersion, backupId 
   });
 }
 
-function summaryOf(stored: StoredPlan, passedOver: readonly string[]): PlannedRestore {
-  const { plan, backup, storeId, planSeconds } = stored;
+function summaryOf(stored: StoredPlan): PlannedRestore {
+  const { plan, backup, storeId, passedOver, planSeconds } = stored;
   return {
     repositoryId: plan.repositoryId,
     store: storeId,

@@ -4,25 +4,29 @@ import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { PlannedSegment, RestorePlan } from '../domain/restore-plan.ts';
 import { readGtidExecuted, readPreparedXa } from '../mysql/facts.ts';
+import { readNonTransactionalTables } from '../mysql/table-engines.ts';
 import { faultPoint } from '../process/fault.ts';
-import { type Applier, flushCommitted, startApplier } from '../replay/applier.ts';
+import { APPLIER_DOES_NOT_START, type Applier, flushCommitted, startApplier } from '../replay/applier.ts';
 import { startArchiveSource } from '../replay/archive-source.ts';
-import { REPLAY_CHANNEL } from '../replay/channel.ts';
+import { type ChannelFormat, REPLAY_CHANNEL } from '../replay/channel.ts';
 import type { SourceSegment } from '../replay/dump-plan.ts';
-import type { ReplayProgress } from '../replay/progress.ts';
+import { APPLIER_FAILED, type ReplayProgress } from '../replay/progress.ts';
 import { replayTo } from '../replay/replay-to.ts';
 import { compareXa } from '../replay/verify.ts';
 import { applierOptions } from './applier-options.ts';
 import type { RestoreContext } from './context.ts';
+import { beginAnew, cutShort, readCuts } from './cuts.ts';
 import type { ClaimedFolder } from './data-folder.ts';
 import type { EventState } from './event-status.ts';
+import { readSegmentFrom } from './fallover.ts';
+import { isFetched } from './fetch-base.ts';
+import { fetchOnce } from './fetch-step.ts';
 import { openHomes, type RestoreHomes } from './homes.ts';
 import type { RestoreJob } from './job.ts';
-import { beginInOneGo, cutShort, holdsTemporaryTables } from './one-go.ts';
+import { cutJudge, holdsTemporaryTables } from './judge-cut.ts';
 import { secondsSince } from './plan-step.ts';
 import { readEvents } from './restore-events.ts';
 import { withRestoreLock } from './restore-lock.ts';
-import { readSegment } from './segment-stream.ts';
 import { foldersOf, readMark, requirePlan, type StoredPlan, writeMark } from './work-folder.ts';
 
 /** What is known of the base before anything is replayed onto it. */
@@ -45,7 +49,8 @@ const MID_REPLAY_SHARE = 0.2;
 
 /**
  * Replays the planned transactions onto the base, until `gtid_executed` is exactly what the plan says.
- * Run again, it takes over the server that it finds, and only what is not applied yet is sent.
+ * Run again, it takes over the server that it finds, and only what is not applied yet is sent; where the
+ * server had ended and that lost something, it begins anew from the base.
  * @throws refused (a transaction cannot be applied), corrupt, conflict, unavailable
  */
 export function replayStep(context: RestoreContext, job: RestoreJob): Promise<ReplayedRestore> {
@@ -54,7 +59,7 @@ export function replayStep(context: RestoreContext, job: RestoreJob): Promise<Re
     const folder = foldersOf(job);
     const done = await readMark<ReplayedRestore>(folder, 'replayed');
     if (done !== undefined) return done;
-    if (holdsTemporaryTables(stored)) await beginInOneGo(context, job);
+    await requireBase(context, job, stored, folder);
     const homes = await openHomes(context.cluster, stored);
     try {
       const replayed = await replay(context, stored, folder, homes);
@@ -67,6 +72,19 @@ export function replayStep(context: RestoreContext, job: RestoreJob): Promise<Re
   });
 }
 
+/** Begins anew where what was replayed so far cannot be gone on with; the base is fetched once more then. */
+async function requireBase(
+  context: RestoreContext,
+  job: RestoreJob,
+  stored: StoredPlan,
+  folder: ClaimedFolder,
+): Promise<void> {
+  const begun = (await readMark(folder, 'base-state')) !== undefined;
+  const { now } = await readCuts(folder);
+  if (now === 'begins-anew' || (begun && holdsTemporaryTables(stored))) await beginAnew(folder);
+  if (!(await isFetched(folder))) await fetchOnce(context, job);
+}
+
 async function replay(
   context: RestoreContext,
   stored: StoredPlan,
@@ -75,8 +93,14 @@ async function replay(
 ): Promise<ReplayedRestore> {
   const startedAt = performance.now();
   const { plan } = stored;
-  const applier = await startApplier(await applierOptions(context, stored, folder));
-  await rememberBase(applier, stored, folder);
+  const begun = (await readMark(folder, 'base-state')) !== undefined;
+  const options = await applierOptions(context, stored, folder);
+  const applier = await startApplier(options).catch(async (error: unknown) => {
+    throw begun ? await blameCut(error, folder) : error;
+  });
+  const judge = cutJudge(context, stored, folder, homes);
+  if (!begun) await rememberBase(applier, stored, folder);
+  else if (applier.origin === 'started') await judge.serverEnded(applier);
   const login = { user: USER, password: randomBytes(15).toString('hex') };
   const source = await startArchiveSource({
     segments: plan.segments.map((segment) => sourceSegment(homes, segment)),
@@ -92,11 +116,10 @@ async function replay(
       login,
       channel: REPLAY_CHANNEL,
       expected: GtidSet.parse(plan.expectedGtids),
+      format: await firstFormat(applier, folder),
+      judge,
       stallMs: STALL_MS,
-      onProgress(now) {
-        if (now.restarts > 0 && holdsTemporaryTables(stored)) throw cutShort();
-        report(context, plan, now);
-      },
+      onProgress: (now) => report(context, plan, now),
       signal: context.signal,
     });
     await makeDurable(reached);
@@ -105,15 +128,45 @@ async function replay(
       restarts: progress.restarts,
       replaySeconds: secondsSince(startedAt),
     };
+  } catch (error) {
+    throw await blameCut(error, folder);
   } finally {
     await source.close();
   }
 }
 
-/** The mark that follows says that all is applied, also after a kill of the server. */
+/**
+ * A channel that takes rows only stands still at the first statement, and its workers with it: where that
+ * may leave a transaction half applied, it takes anything from the start.
+ */
+async function firstFormat(applier: Applier, folder: ClaimedFolder): Promise<ChannelFormat> {
+  if ((await readCuts(folder)).short > 0) return 'any';
+  const session = await applier.connect();
+  try {
+    return (await readNonTransactionalTables(session)).length > 0 ? 'any' : 'rows-only';
+  } finally {
+    await session.close();
+  }
+}
+
+/** What cannot be applied after a cut may be the cut's doing, and so may be a server that does not start again. */
+async function blameCut(error: unknown, folder: ClaimedFolder): Promise<unknown> {
+  if (!(error instanceof AppError)) return error;
+  const { code, message } = error;
+  if (code === APPLIER_DOES_NOT_START) return cutShort(folder, { kind: 'cannot-start', message });
+  const wasCut = (await readCuts(folder)).now === 'gone-on';
+  return code === APPLIER_FAILED && wasCut ? cutShort(folder, { kind: 'cannot-apply', message }) : error;
+}
+
+/**
+ * The mark that follows says that all is applied, also after a kill of the server: what is committed is on
+ * disk, and tables of other engines are closed, so that a kill leaves none of them marked as crashed.
+ */
 async function makeDurable(applier: Applier): Promise<void> {
   const session = await applier.connect();
   try {
+    const tables = await readNonTransactionalTables(session);
+    if (tables.length > 0) await session.run('FLUSH NO_WRITE_TO_BINLOG TABLES');
     await flushCommitted(session);
   } finally {
     await session.close();
@@ -122,7 +175,6 @@ async function makeDurable(applier: Applier): Promise<void> {
 
 /** Written before the first transaction is replayed, so it always tells the base's own state. */
 async function rememberBase(applier: Applier, stored: StoredPlan, folder: ClaimedFolder): Promise<void> {
-  if ((await readMark(folder, 'base-state')) !== undefined) return;
   const session = await applier.connect();
   try {
     assertBase(await readGtidExecuted(session), await readPreparedXa(session), stored);
@@ -166,9 +218,7 @@ function sourceSegment(homes: RestoreHomes, segment: PlannedSegment): SourceSegm
     binlog,
     lengthBytes,
     send: GtidSet.parse(segment.send),
-    async *open(signal) {
-      yield* readSegment(await homes.holding(segment.object, signal), segment, signal);
-    },
+    open: (signal) => readSegmentFrom(homes.reader, segment, signal),
   };
 }
 

@@ -5,8 +5,8 @@ import type { PlannedSegment } from '../domain/restore-plan.ts';
 import { quoteName } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import { type EventState, EventStatusFold, type ServerEventStatus } from './event-status.ts';
+import { readSegmentFrom } from './fallover.ts';
 import type { RestoreHomes } from './homes.ts';
-import { readSegment } from './segment-stream.ts';
 
 interface EventRow extends EventState {
   readonly definer: string;
@@ -57,8 +57,7 @@ async function foldSegment(
       },
     },
   });
-  const home = await homes.holding(segment.object, signal);
-  for await (const chunk of readSegment(home, segment, signal)) scanner.push(chunk);
+  for await (const chunk of readSegmentFrom(homes.reader, segment, signal)) scanner.push(chunk);
 }
 
 /**

@@ -7,8 +7,8 @@ import { type ArchiveSource, startArchiveSource } from '../replay/archive-source
 import type { SourceNotice } from '../replay/connection.ts';
 import type { SourceSegment } from '../replay/dump-plan.ts';
 import type { Archive } from './archive.ts';
+import { readSegmentFrom } from './fallover.ts';
 import { makeServePlan, type PlanInput } from './make-plan.ts';
-import { readSegment } from './segment-stream.ts';
 
 export interface ServeOptions {
   readonly archive: Archive;
@@ -62,7 +62,7 @@ function segmentsOf(archive: Archive, plan: Serving['plan']): SourceSegment[] {
     const { facts, entry } = segment;
     const { serverUuid, binlog, lengthBytes } = facts;
     const open: SourceSegment['open'] = (signal) =>
-      readSegment(archive, { ...facts, object: entry.object }, signal);
+      readSegmentFrom(archive.reader, { ...facts, object: entry.object }, signal);
     return { serverUuid, binlog, lengthBytes, send, open };
   });
 }

@@ -5,6 +5,7 @@ import { AppError } from '../domain/errors.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, workDirOf } from './data-folder.ts';
+import type { FalloverReport } from './fallover.ts';
 import { isSameRestore, type RestoreJob } from './job.ts';
 
 /** What `plan.json` in the work folder holds: the job, and all that its steps need of the catalog. */
@@ -13,6 +14,8 @@ export interface StoredPlan {
   readonly job: RestoreJob;
   /** The store whose catalog was read. */
   readonly storeId: string;
+  /** Stores before it that could not be read, each with its reason. */
+  readonly passedOver: readonly string[];
   readonly plan: RestorePlan;
   readonly backup: BackupFacts;
   /** RFC 3339 UTC. */
@@ -20,8 +23,8 @@ export interface StoredPlan {
   readonly planSeconds: number;
 }
 
-/** A step's result, kept so that the step is not done twice. */
-export type StepMark = 'base-state' | 'replayed' | 'verified' | 'handed-over';
+/** A step's result, kept so that the step is not done twice; `cuts` is what became of an unfinished replay. */
+export type StepMark = 'base-state' | 'cuts' | 'replayed' | 'verified' | 'handed-over';
 
 /** The folders of a job. Nothing is created. */
 export function foldersOf(job: RestoreJob): ClaimedFolder {
@@ -89,6 +92,19 @@ export async function requireMark<T>(folder: ClaimedFolder, mark: StepMark): Pro
     hint: 'The work folder was changed. Remove it and the target folder, and restore again.',
     facts: { folder: folder.workDir, mark },
   });
+}
+
+/** What fell over to another store so far; undefined where nothing did. */
+export function readFallovers(folder: ClaimedFolder): Promise<FalloverReport | undefined> {
+  return readJson<FalloverReport>(falloversFile(folder));
+}
+
+export async function writeFallovers(folder: ClaimedFolder, report: FalloverReport): Promise<void> {
+  await writeWhole(falloversFile(folder), (file) => file.writeFile(`${JSON.stringify(report)}\n`));
+}
+
+function falloversFile({ workDir }: ClaimedFolder): string {
+  return join(workDir, 'fallovers.json');
 }
 
 function planFile({ workDir }: ClaimedFolder): string {

@@ -17,6 +17,8 @@ export interface ReadBackOptions {
   readonly signal?: AbortSignal;
   /** Called with the stored bytes read so far. */
   readonly onProgress?: (readBytes: number) => void;
+  /** Called with the plaintext as it comes out; authenticated, but not known to be whole before the end. */
+  readonly onPlaintext?: (chunk: Uint8Array) => void;
 }
 
 /** The stored bytes of an object, as they were read. */
@@ -68,7 +70,7 @@ export async function readSealed(
     plaintextBytes: expect.lengthBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  for await (const _ of plaintext);
+  for await (const chunk of plaintext) options.onPlaintext?.(chunk);
   return stored.finish();
 }
 

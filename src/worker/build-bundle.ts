@@ -17,5 +17,19 @@ const { code } = await bundleWorkflowCode({
 });
 // A crash before the rename leaves a .tmp file, which the next build of this process id overwrites.
 const temporary = `${output}.${process.pid}.tmp`;
-await writeFile(temporary, code);
+await writeFile(temporary, withoutSources(code));
 await rename(temporary, output);
+
+/**
+ * Takes the sources' text out of the bundle's source map: places in a stack trace need the mappings
+ * alone, and a worker would hold the text in memory several times.
+ */
+function withoutSources(bundle: string): string {
+  const mark = 'sourceMappingURL=data:application/json;charset=utf-8;base64,';
+  const at = bundle.lastIndexOf(mark);
+  if (at < 0) throw new Error('the bundle has no source map of the known form');
+  const start = at + mark.length;
+  const map = JSON.parse(Buffer.from(bundle.slice(start).trim(), 'base64').toString()) as object;
+  const lean = JSON.stringify({ ...map, sourcesContent: undefined });
+  return `${bundle.slice(0, start)}${Buffer.from(lean).toString('base64')}\n`;
+}

@@ -4,6 +4,7 @@ import {
   archiveHostActivities,
   archiveStoreActivities,
 } from '../../activities/archive.ts';
+import { archiveTransferActivities } from '../../activities/archive-transfers.ts';
 import { backupHostActivities, backupStoreActivities } from '../../activities/backup.ts';
 import { restoreActivities, restoreHostActivities } from '../../activities/restore.ts';
 import {
@@ -12,6 +13,7 @@ import {
   restoreHostQueue,
   restoreQueue,
   storeQueue,
+  transferQueue,
 } from '../../workflows/queues.ts';
 import type { ArchiveResources } from '../archiving/resources.ts';
 import { assertNever } from '../domain/errors.ts';
@@ -62,6 +64,7 @@ async function queuesOfRole(
           ...archiveHostActivities(resources),
           ...backupHostActivities(resources),
         }),
+        activitiesOn(transferQueue(role.host), archiveTransferActivities(resources)),
       ];
     case 'restore':
       return [

@@ -17,11 +17,13 @@ export function workflowsFolder(): string {
 export async function workflowSourcesDigest(): Promise<string> {
   const hash = createHash('sha256');
   for (const folder of BUNDLED_FOLDERS) {
-    for (const name of (await readdir(join(root, folder))).sort()) {
+    for (const name of (await readdir(join(root, folder), { recursive: true })).sort()) {
       if (name.endsWith('.ts'))
         hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
     }
   }
-  hash.update(await readFile(join(root, 'package-lock.json')));
+  for (const file of ['src/worker/build-bundle.ts', 'package-lock.json']) {
+    hash.update(await readFile(join(root, file)));
+  }
   return hash.digest('hex');
 }

@@ -1,10 +1,15 @@
-/** One part of the benchmark in a process of its own, so that its peak memory is its own: part.ts NAME DATA.json */
+/**
+ * One part of the benchmark in a process of its own, so that its peak memory is its own, with a worker's
+ * settings: part.ts NAME DATA.json
+ */
 import { readFile } from 'node:fs/promises';
+import { tuneProcess } from '../../src/worker/tuned-process.ts';
 import { benchReplay } from './replay.ts';
 import type { ReplayData } from './replay-data.ts';
 import { benchScan } from './scan.ts';
 import { benchSeal } from './seal.ts';
 
+tuneProcess();
 const [part, dataFile] = process.argv.slice(2);
 if (dataFile === undefined) throw new Error('usage: part.ts seal|scan|replay DATA.json');
 const data = JSON.parse(await readFile(dataFile, 'utf8')) as ReplayData;

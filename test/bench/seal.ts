@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { readFileChunks } from '../../src/binlog/file-chunks.ts';
 import { BinlogScanner } from '../../src/binlog/scanner.ts';
 import { parseRepositoryId } from '../../src/domain/identity.ts';
 import type { SealContext } from '../../src/envelope/context.ts';
 import { type EnvelopeKey, generateKeyFile } from '../../src/envelope/keys.ts';
 import { open } from '../../src/envelope/open.ts';
 import { type Sealed, type SealResult, seal } from '../../src/envelope/seal.ts';
-import { BLOCK_BYTES } from '../../src/envelope/zstd-params.ts';
+import { BLOCK_BYTES, BLOCKS_IN_FLIGHT } from '../../src/envelope/zstd-params.ts';
 import { withTempDir } from '../../src/process/temp.ts';
 import { byTurns, median, peakRssBytes, type Ratio, ratioOf } from './measure.ts';
 
@@ -73,7 +74,7 @@ export function benchSeal(binlog: string): Promise<SealFigures> {
 
 function sealBinlog(binlog: string, key: EnvelopeKey): Sealed {
   const scanner = new BinlogScanner({ file: binlog });
-  const input = createReadStream(binlog, { highWaterMark: BLOCK_BYTES });
+  const input = readFileChunks(binlog, { chunkBytes: BLOCK_BYTES, buffers: BLOCKS_IN_FLIGHT + 1 });
   return seal(input, { key, context: CONTEXT, level: LEVEL, onPlaintext: (chunk) => scanner.push(chunk) });
 }
 

@@ -128,7 +128,7 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
 async function killApplier(targetDir: string): Promise<void> {
   const pidFile = join(`${targetDir}.pitrail`, 'applier', 'mysqld.pid');
   await until('the applier runs', async () => (await readFile(pidFile, 'utf8').catch(() => '')) !== '');
-  const relay = join(`${targetDir}.pitrail`, 'applier', 'relay');
+  const relay = join(targetDir, '#pitrail', 'relay');
   await until('it receives', async () => (await readdir(relay)).some((name) => /\.0+[2-9]$/.test(name)));
   process.kill(Number(await readFile(pidFile, 'utf8')), 'SIGKILL');
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ByteBudget } from '../../src/archiving/byte-budget.ts';
 import { commitSegment } from '../../src/archiving/commit.ts';
@@ -16,13 +16,14 @@ import { uploadSegment } from '../../src/archiving/upload.ts';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { StoredObject } from '../../src/domain/segment.ts';
+import { generateKeyFile, noEncryption } from '../../src/envelope/keys.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { type OpenSource, openSource } from './archive-source.ts';
 
 let mysql: TestMysql;
 let source: OpenSource;
 const never = new AbortController().signal;
-const sign = signAs('test', wallClock);
+const sign = signAs({ role: 'test', source: 's', epoch: 1 }, wallClock);
 
 before(async () => {
   mysql = await startTestMysql();
@@ -44,14 +45,14 @@ async function stagedLog(): Promise<PlannedLog> {
   return planned;
 }
 
-async function sealed(log: LogRef): Promise<SealedSegment> {
+async function sealed(log: LogRef, key = source.context.repositories.key): Promise<SealedSegment> {
   const { repositories, source: config } = source.context;
   return sealSegment({
     stagingDir: config.stagingDir,
     log,
     nextPreviousGtids: null,
     repositoryId: await sharedRepositoryId(repositories),
-    key: repositories.key,
+    key,
     level: 3,
     signal: never,
     onProgress: () => undefined,
@@ -110,6 +111,45 @@ test('a log that is sealed already is not sealed again', async () => {
   await archiveWhole(log);
 });
 
+/** Magic number of zstd, with which an object begins that is compressed and not encrypted. */
+const IN_THE_CLEAR = Buffer.from('28b52ffd', 'hex');
+
+test('a log that was sealed without encryption, or with another key, is never stored like that', async () => {
+  const other = await generateKeyFile(join(source.storeDir, '..', 'other-key'));
+  for (const before of [noEncryption(), other]) {
+    const { log } = await stagedLog();
+    const { object: stale } = await sealed(log, before);
+    await assert.rejects(uploaded(log), fails('SealedOtherwise'));
+    const { store } = source.context.repositories.all[0] ?? assert.fail();
+    assert.equal(await store.head(stale.key), undefined, 'nothing left the host');
+    const { object } = await sealed(log);
+    assert.notEqual(object.sha256, stale.sha256, 'sealed anew, from the staged log');
+    await uploaded(log);
+    const bytes = await readFile(join(source.storeDir, object.key));
+    const { key } = source.context.repositories;
+    assert.ok(key.kind === 'raw-aes' && bytes.subarray(0, 1024).includes(key.keyId), 'it names the key');
+    assert.ok(!bytes.subarray(0, 4).equals(IN_THE_CLEAR));
+    assert.ok(object.key.endsWith('.enc') && object.encryption === 'aws-encryption-sdk');
+    await archiveWhole(log);
+  }
+});
+
+test('an object that another key stored before the change is named with the way out, and left alone', async () => {
+  const { log } = await stagedLog();
+  const other = await generateKeyFile(join(source.storeDir, '..', 'third-key'));
+  const { object } = await sealed(log, other);
+  const path = join(source.storeDir, object.key);
+  await mkdir(dirname(path), { recursive: true });
+  await copyFile(filesOf(log).sealed, path);
+  await sealed(log);
+  await assert.rejects(uploaded(log), (error: unknown) => {
+    assert.ok(error instanceof AppError && error.code === 'ObjectConflict');
+    return /another key.*then retry/.test(error.hint ?? '') && error.message.includes(log.binlog);
+  });
+  await rm(path);
+  await archiveWhole(log);
+});
+
 test('other content under the key is a conflict, and nothing is overwritten', async () => {
   const { log } = await stagedLog();
   const { object } = await sealed(log);
@@ -150,7 +190,9 @@ test('a log that changes while it is sealed is refused, and leaves no facts', as
   const kept = await readFile(filesOf(log).log);
   await truncate(filesOf(log).log, log.lengthBytes - 40);
   await assert.rejects(sealed(log), fails('BinlogChanged'));
-  await assert.rejects(requireFacts(filesOf(log).facts), fails('SpoolLost'));
+  const { key } = source.context.repositories;
+  const repositoryId = await sharedRepositoryId(source.context.repositories);
+  await assert.rejects(requireFacts(filesOf(log).facts, { repositoryId, key }), fails('SpoolLost'));
   // The link shares the server's file: put back what was cut.
   await writeFile(filesOf(log).log, kept);
   await archiveWhole(log);

@@ -12,6 +12,7 @@ import { startTestMysql } from '../support/mysql.ts';
 import { startTestReplica } from '../support/mysql-replica.ts';
 import { runDdlMix, runXa, startWorkload, tableChecksums } from '../support/workload.ts';
 import { type BackupRig, newRequest, PHASES, startBackupRig, takeBackup } from './base-rig.ts';
+import { readerOf } from './reader.ts';
 
 const signal = new AbortController().signal;
 
@@ -137,11 +138,11 @@ async function restore(rig: BackupRig, { store, backup, object }: Stored) {
   });
   let progress = 0;
   const fetched = await fetchBase({
-    home: {
+    reader: readerOf({
       store: home.store,
       key: rig.repositories.key,
       repositoryId: (await home.catalog.read()).repositoryId,
-    },
+    }),
     base: { backup, object },
     folder,
     signal,

@@ -5,6 +5,7 @@ import type { BackupRequest } from '../../src/backup/state.ts';
 import { claimDataFolder } from '../../src/restoring/data-folder.ts';
 import { type BaseToFetch, fetchBase } from '../../src/restoring/fetch-base.ts';
 import { contextOf, type RigConfig, takeBackupDurably } from './base-rig.ts';
+import { readerOf } from './reader.ts';
 
 /** What the child does. */
 export type ChildTask =
@@ -35,7 +36,7 @@ async function fetch({ base, storeId, targetDir, restoreId }: Extract<ChildTask,
   if (home === undefined) throw new Error(`no store ${storeId}`);
   const { repositoryId } = await home.catalog.read();
   await fetchBase({
-    home: { store: home.store, key: repositories.key, repositoryId },
+    reader: readerOf({ store: home.store, key: repositories.key, repositoryId }),
     base,
     folder: await claimDataFolder({ targetDir, restoreId, neededBytes: base.backup.tarBytes }),
     signal: new AbortController().signal,

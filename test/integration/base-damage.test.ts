@@ -14,6 +14,7 @@ import { claimDataFolder } from '../../src/restoring/data-folder.ts';
 import { type FetchOptions, fetchBase } from '../../src/restoring/fetch-base.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { type BackupRig, newRequest, startBackupRig, takeBackup } from './base-rig.ts';
+import { readerOf } from './reader.ts';
 
 type Stored = RegisteredBackup['registered'][number];
 
@@ -37,7 +38,7 @@ describe('a damaged base backup', () => {
     assert.ok(repository);
     const { repositoryId } = await repository.catalog.read();
     return {
-      home: { store: repository.store, key: rig.repositories.key, repositoryId },
+      reader: readerOf({ store: repository.store, key: rig.repositories.key, repositoryId }),
       base: stored,
       folder: await claimDataFolder({
         targetDir: join(rig.folder.path, `target-${tries}`),
@@ -105,9 +106,12 @@ describe('a damaged base backup', () => {
       'corrupt',
       'WrongContext',
     );
-    const options = await optionsFor();
     const key = await generateKeyFile(join(rig.folder.path, 'other-key'));
-    await assertRefused({ ...options, home: { ...options.home, key } }, 'refused', 'WrongKey');
+    const [repository] = rig.repositories.all;
+    assert.ok(repository);
+    const { repositoryId } = await repository.catalog.read();
+    const reader = readerOf({ store: repository.store, key, repositoryId });
+    await assertRefused(await optionsFor({ reader }), 'refused', 'WrongKey');
   });
 
   it('is never registered where a store gives back other bytes', async () => {

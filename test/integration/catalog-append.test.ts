@@ -10,7 +10,7 @@ import { catalogKey, catalogPackKey } from '../../src/domain/object-keys.ts';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { testFolder } from '../support/folder.ts';
-import { by, layCatalog, layPacks, SERVER, segmentBody } from './catalog-samples.ts';
+import { by, handoffBody, layCatalog, layPacks, SERVER, segmentBody } from './catalog-samples.ts';
 
 /** A store that counts its reads, and fails after a creation when told to, as a lost answer does. */
 function watchedStore(directory: string): ObjectStore & { reads: number; loseAnswers: number } {
@@ -118,12 +118,29 @@ test('an entry that a careless store let another writer overwrite is not taken f
 test('a writer of an older epoch is stopped, also where it has not seen the newer one', async () => {
   const { store, catalog, remove } = await fresh();
   await catalog.init('shop', by('old'));
-  await openCatalog(store).append(segmentBody(1), by('new', 1));
+  await openCatalog(store).append(handoffBody('shop-2'), by('new', 1));
   await assert.rejects(catalog.append(segmentBody(1), by('old', 0)), {
     code: 'StaleEpoch',
     kind: 'conflict',
   });
-  assert.equal((await openCatalog(store).read()).epoch, 1);
+  await openCatalog(store).append(segmentBody(1), by('new', 1));
+  const state = await openCatalog(store).read();
+  assert.equal(state.epoch, 1);
+  assert.deepEqual(
+    state.handoffs().map(({ epoch, reason }) => ({ epoch, reason })),
+    [{ epoch: 1, reason: 'operator' }],
+  );
+  await remove();
+});
+
+test('nobody writes ahead of a handoff that the store has not got', async () => {
+  const { store, catalog, remove } = await fresh();
+  await catalog.init('shop', by('w1'));
+  const missing = { code: 'HandoffMissing', kind: 'conflict' };
+  await assert.rejects(catalog.append(segmentBody(1), by('w1', 1)), missing);
+  await assert.rejects(catalog.append(handoffBody('shop-2'), by('w1', 2)), missing);
+  await assert.rejects(catalog.append(handoffBody('shop-2'), by('w1', 0)), { code: 'StaleEpoch' });
+  assert.equal((await openCatalog(store).read()).head.sequence, 1);
   await remove();
 });
 

@@ -14,6 +14,7 @@ import {
 import { catalogKey, catalogPackKey } from '../../src/domain/object-keys.ts';
 
 export const SERVER = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
+export const OTHER_SERVER = parseServerUuid('4e11fa47-71ca-11e1-9e33-c80aa9429562');
 export const REPOSITORY = parseRepositoryId('11111111-2222-4333-8444-555555555555');
 export const AT = '2026-11-20T10:32:05.123456Z';
 
@@ -56,6 +57,21 @@ export function segmentBody(n: number): CatalogBody {
       compression: 'zstd',
       encryption: 'aws-encryption-sdk',
     },
+  };
+}
+
+/** A handoff from `shop-1` to another source, which goes on on timeline 1. */
+export function handoffBody(source: string, serverUuid = OTHER_SERVER): CatalogBody {
+  return {
+    kind: 'handoff',
+    route: {
+      kind: 'source',
+      from: { source: 'shop-1', serverUuid: SERVER },
+      to: { source, serverUuid },
+      continuity: { kind: 'continues', timeline: 1, baselineGtids: '' },
+    },
+    reason: 'operator',
+    detail: 'asked for',
   };
 }
 

@@ -104,9 +104,9 @@ const CHANGES: readonly {
     change: ({ edit }) => edit(10, '11111111-2222', '99999999-2222'),
   },
   {
-    name: 'a lower epoch after a higher one',
+    name: 'an epoch that no handoff raised',
     sequence: 3,
-    reason: 'link',
+    reason: 'epoch',
     change: ({ edit }) => edit(3, '"epoch":0', '"epoch":7'),
   },
   { name: 'an empty entry', sequence: 8, reason: 'malformed', change: ({ file }) => writeFile(file(8), '') },

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,6 +42,8 @@ interface Changes {
   readonly socket?: string;
   readonly directory?: string;
   readonly temporal?: string;
+  /** The word none, or a file with a key. */
+  readonly encryption?: string;
 }
 
 let folder: TestFolder;
@@ -85,7 +87,7 @@ async function configWith(changes: Changes = {}): Promise<string> {
   const cluster = {
     sources: [source],
     stores: [{ id: 'main', directory: changes.directory ?? 'store' }],
-    encryption: { keyFile: 'key' },
+    encryption: changes.encryption === 'none' ? 'none' : { keyFile: changes.encryption ?? 'key' },
   };
   await writeFile(
     file,
@@ -131,7 +133,13 @@ test('without a worker check fails with 75, names each queue, and finds all else
   assert.equal(code, 75, JSON.stringify(failed));
   assert.deepEqual(
     failed.map(({ part }) => part),
-    ['worker control.local', 'worker store.local', 'worker host.local', 'worker restore.local'],
+    [
+      'worker control.local',
+      'worker store.local',
+      'worker host.local',
+      'worker transfer.local',
+      'worker restore.local',
+    ],
   );
   for (const { hint } of failed) assert.match(hint ?? '', /pitrail worker --roles/);
   const good = (text: RegExp) =>
@@ -253,8 +261,59 @@ test('with a worker archiving works, and status tells how far the archive is', {
 });
 
 test('with every part in place check has no failure', { timeout: 120_000 }, async () => {
+  const backup = await ask(['backup']);
+  assert.equal(backup.code, 0, backup.stderr);
   const checked = await findings();
   assert.deepEqual([checked.code, checked.failed], [0, []]);
+  const said = checked.all.flatMap(({ status, message }) => (status === 'ok' ? [message] : []));
+  assert(said.some((message) => /newest binlog \(binlog\.[0-9]+\) opens with the key/.test(message)));
+  assert(said.some((message) => /newest base backup \([^)]+\) opens with the key/.test(message)));
+  assert(said.includes('every closed binlog is archived'), said.join('\n'));
+});
+
+test('a key that does not open what is stored fails, though it can be loaded', {
+  timeout: 120_000,
+}, async () => {
+  await secretFile('other-key', 'cd'.repeat(32));
+  const other = await findings({ encryption: 'other-key' });
+  assert.equal(other.code, 3);
+  assert.deepEqual(
+    other.failed.map(({ part, code }) => `${part} ${code}`),
+    ['store shop/main WrongKey', 'store shop/main WrongKey'],
+  );
+  assert(
+    other.all.some(({ status, message }) => status === 'ok' && /encryption key .*other-key/.test(message)),
+  );
+  const none = await findings({ encryption: 'none' });
+  assert.equal(none.code, 3);
+  assert.deepEqual(
+    none.failed.map(({ code, message }) => [code, /sealed with a key/.test(message)]),
+    [
+      ['WrongKey', true],
+      ['WrongKey', true],
+    ],
+  );
+});
+
+test('binlogs that wait while their server is about to purge them fail, with the time that is left', {
+  timeout: 120_000,
+}, async () => {
+  assert.equal((await ask(['archive', '--pause'])).code, 0);
+  const [open] = await mysql.query<{ File: string }>('SHOW BINARY LOG STATUS');
+  const path = join(mysql.binlogDir, String(open?.File));
+  await mysql.run('INSERT INTO shop.t VALUES (2)', 'FLUSH BINARY LOGS');
+  await mysql.run('SET GLOBAL binlog_expire_logs_seconds = 36000');
+  const closedAt = Date.now() / 1000 - 9 * 3600;
+  await utimes(path, closedAt, closedAt);
+  const late = await findings();
+  assert.equal(late.code, 75);
+  const [expires] = late.failed;
+  assert.equal(expires?.code, 'BacklogExpires');
+  assert(expires?.message.includes(String(open?.File)), expires?.message);
+  assert.match(expires?.message ?? '', /may be purged in (59|60) min|may be purged in 1 h/);
+  await mysql.run('SET GLOBAL binlog_expire_logs_seconds = 2592000');
+  assert.equal((await ask(['archive', '--resume'])).code, 0);
+  assert.equal((await ask(['archive', '--once'])).code, 0);
 });
 
 test('a server that is gone makes the status degraded, and the rest is told all the same', {

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { AppError } from '../../src/domain/errors.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
+import { leaveRunning } from '../../src/replay/applier.ts';
 import type { SourceSegment } from '../../src/replay/dump-plan.ts';
 import { handOver } from '../../src/replay/hand-over.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
@@ -262,8 +263,10 @@ describe('prepared XA transactions are part of the state', () => {
     try {
       await rig.replay(expected);
       const done = await handOver(rig.applier(), 'running');
-      assert.equal(done.kind, 'running');
-      if (done.kind !== 'running') return;
+      assert.ok(done.kind === 'running');
+      assert.ok(done.settings.kind === 'of-the-replay');
+      assert.deepEqual(done.settings.because, ['prepared-xa']);
+      await leaveRunning(rig.applier().options);
       const session = await connectMysql({ socket: done.socket }, 'root', '');
       const [row] = await session.query<Record<string, string | number>>(
         `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@innodb_doublewrite AS dblwr, @@event_scheduler AS scheduler`,

@@ -9,13 +9,19 @@ import { type ArchiveSource, startArchiveSource } from '../../src/replay/archive
 import { REPLAY_CHANNEL } from '../../src/replay/channel.ts';
 import type { SourceSegment } from '../../src/replay/dump-plan.ts';
 import type { ReplayProgress } from '../../src/replay/progress.ts';
-import { type Replayed, replayTo } from '../../src/replay/replay-to.ts';
+import { type CutJudge, type Replayed, replayTo } from '../../src/replay/replay-to.ts';
 import { planTuning } from '../../src/replay/tuning.ts';
 import { type Applied, verifyApplied } from '../../src/replay/verify.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import type { TestMysql } from '../support/mysql.ts';
 
 export const LOGIN = { user: 'replay', password: 'of this test: ä$' } as const;
+
+/** All of these tests' data come back from a kill as of one moment. */
+export const INNODB_ONLY: CutJudge = {
+  serverEnded: async () => undefined,
+  applierStopped: async () => undefined,
+};
 
 /** A data folder as a restore has it before the replay. */
 export interface Base {
@@ -185,6 +191,8 @@ export async function startRig(
         login: { ...LOGIN, password: options.password ?? LOGIN.password },
         channel: options.channel ?? REPLAY_CHANNEL,
         expected,
+        format: 'rows-only',
+        judge: INNODB_ONLY,
         stallMs: 6_000,
         onProgress: options.onProgress ?? (() => undefined),
         ...(options.signal === undefined ? {} : { signal: options.signal }),

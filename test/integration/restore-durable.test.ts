@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { StoreConfig } from '../../src/config/types.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { startApplier } from '../../src/replay/applier.ts';
 import { abandonStep } from '../../src/restoring/abandon-step.ts';
@@ -108,6 +109,20 @@ test('what an earlier restore left beside the target is not taken for steps of t
   } finally {
     await restored.stop();
   }
+});
+
+test('a store that was passed over is told of by a plan that is found again, too', async () => {
+  const job = rig.job('latest');
+  const away: StoreConfig = {
+    kind: 'directory',
+    id: 'away',
+    directory: join(rig.folder.path, 'mount', 'store'),
+  };
+  const cluster = { ...context.cluster, stores: [away, ...context.cluster.stores] };
+  const first = await planStep({ ...context, cluster }, job);
+  assert.deepEqual([first.store, first.passedOver.length], ['main', 1]);
+  assert.match(first.passedOver[0] ?? '', /^away: /);
+  assert.deepEqual(await planStep(context, job), first);
 });
 
 test('a hand-over that is asked for again tells of the running server, and nobody removes its data', async () => {

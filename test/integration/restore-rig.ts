@@ -200,7 +200,12 @@ async function archiveAll(
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
         const object = await uploadSegment({ ...common, store });
-        await commitSegment(catalog, segment, object, signAs('test', wallClock));
+        await commitSegment(
+          catalog,
+          segment,
+          object,
+          signAs({ role: 'test', source: source.id, epoch: 1 }, wallClock),
+        );
       }
       await releaseLog(source.stagingDir, log);
     }
@@ -223,7 +228,8 @@ async function backUp(
     stagingDir: source.stagingDir,
     repositories,
     mysqld: await findTool('mysqld'),
-    sign: signAs('test', wallClock),
+    source: source.id,
+    sign: (epoch) => signAs({ role: 'test', source: source.id, epoch }, wallClock)(),
     now: wallClock,
     level: 1,
     signal: new AbortController().signal,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { runTool } from '../../src/process/run.ts';
 import { findTool } from '../../src/process/tools.ts';
+import type { ArchiveNowResult } from '../../workflows/contracts/archive.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
 let world: ArchiveWorld;
@@ -96,6 +97,31 @@ test('a new run goes on where the last one ended', async () => {
   const status = await world.status();
   assert.equal(status.segmentsArchived, archivedBefore + 1);
   assert.ok((status.heads[0]?.sequence ?? 0) > 1);
+});
+
+/** Far more rounds than a run of the workflow has. */
+const MANY_ASKED = 2_000;
+
+test('callers who never stop asking cannot keep a run from ending, and each of them is answered', async () => {
+  const { runId } = await world.entity().describe();
+  await world.mysql.run('INSERT INTO d.t (v) VALUES ("asked for")', 'FLUSH BINARY LOGS');
+  const states: string[] = [];
+  const hasEnded = async () => (await world.entity().describe()).runId !== runId;
+  const ask = async () => {
+    while (states.length < MANY_ASKED && !(states.length % 10 === 0 && (await hasEnded()))) {
+      const { state } = await world.entity().executeUpdate<ArchiveNowResult, []>('archiveNow');
+      states.push(state);
+    }
+  };
+  await Promise.all([ask(), ask(), ask(), ask()]);
+  assert.ok(await hasEnded(), `after ${states.length} answers the same run goes on`);
+  assert.ok(
+    states.every((state) => state === 'done' || state === 'goes-on'),
+    states.join(),
+  );
+  assert.deepEqual(await world.archived(), await world.closed());
+  const once = await world.pitrail('archive', '--once', '--json');
+  assert.equal(JSON.parse(once.stdout).sources[0].state, 'done');
 });
 
 test('an unknown cluster is said by status, and archiveNow says it too', async () => {

@@ -8,7 +8,8 @@ import { createShop, startWorkload } from '../support/workload.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
 /** What a worker with all roles may need, whatever the binlog's size. */
-const MAX_RSS_MIB = 300;
+/** 300 MB, for a process with all roles. */
+const MAX_RSS_MIB = 300_000_000 / 1024 ** 2;
 
 let world: ArchiveWorld;
 let s3: TestS3;
@@ -68,10 +69,12 @@ test('under traffic the open log is closed in time and every log lies in both st
   const workload = await startWorkload(world.mysql, { connections: 3 });
   await until('several logs are archived', async () => (await world.archived()).length >= 4);
   await workload.stop();
-  assert.equal((await world.pitrail('archive', '--once')).code, 0);
-  const closed = await world.closed();
-  assert.deepEqual(await world.archived(), closed);
-  assert.deepEqual(await archivedInS3(), closed);
+  // The round that answers may have closed the open log at its end.
+  await until('all that is closed is archived', async () => {
+    assert.equal((await world.pitrail('archive', '--once')).code, 0);
+    return String(await world.archived()) === String(await world.closed());
+  });
+  assert.deepEqual(await archivedInS3(), await world.archived());
 });
 
 test('while a store is down nothing counts as archived, and the backlog drains when it is back', async () => {
@@ -88,7 +91,7 @@ test('while a store is down nothing counts as archived, and the backlog drains w
   assert.deepEqual(await archivedInS3(), await world.closed());
 });
 
-test(`a log of 300 MB is archived within ${MAX_RSS_MIB} MiB of memory`, async (t) => {
+test('a log of 300 MB is archived within 300 MB of memory', async (t) => {
   const before = await rssMib('VmRSS');
   for (let i = 0; i < 75; i += 1) {
     await world.mysql.run('INSERT INTO d.t (v) VALUES (REPEAT(SHA2(RAND(), 256), 65536))');

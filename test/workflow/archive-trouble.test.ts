@@ -155,6 +155,39 @@ test('logs purged before they were archived are a gap that names its transaction
   assert.equal((await world.catalog()).acceptedGaps().length, 2);
 });
 
+test('logs that cannot be read side by side are given up together, and the gap names just what was in them', async () => {
+  const names: string[] = [];
+  let lost = GtidSet.EMPTY;
+  await whilePaused(async () => {
+    await insertAndRotate('still to come');
+    const before = GtidSet.parse(await world.mysql.gtidExecuted());
+    for (const value of ['lost', 'lost too']) {
+      await insertAndRotate(value);
+      names.push(await lastClosed());
+    }
+    lost = GtidSet.parse(await world.mysql.gtidExecuted()).subtract(before);
+    await insertAndRotate('behind them');
+    for (const name of names) await flip(name, 30);
+  });
+  assert.equal((await world.pitrail('archive', '--once')).code, 4);
+  const gapsBefore = (await world.catalog()).acceptedGaps().length;
+  const [one = '', other = ''] = names;
+  const accept = (name: string) =>
+    world.pitrail('archive', '--accept-gap', name, '--reason', 'disk lost', '--json');
+  const first = await accept(one);
+  assert.equal(first.code, 75, first.stdout);
+  assert.equal(JSON.parse(first.stdout).error.code, 'DecisionWaits');
+  assert.ok(first.stdout.includes(other), 'it names the log that must be decided on, too');
+  assert.equal((await world.catalog()).acceptedGaps().length, gapsBefore, 'nothing is given up yet');
+  assert.equal((await accept(other)).code, 0);
+  assert.equal((await world.pitrail('archive', '--once')).code, 0);
+  const state = await world.catalog();
+  assert.equal(state.acceptedGaps().length, gapsBefore + 1);
+  assert.equal(state.acceptedGaps().at(-1)?.missingGtids, lost.toString());
+  const archived = await world.archived();
+  assert.ok(archived.includes(await lastClosed()) && !archived.includes(one) && !archived.includes(other));
+});
+
 test('a reset starts a timeline, and logs of the same names collide with nothing', async () => {
   const before = await world.catalog();
   await world.mysql.run('RESET BINARY LOGS AND GTIDS');

@@ -13,7 +13,7 @@ import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { archiveSource } from '../../workflows/archiveSource.ts';
-import type { ArchiveStatus } from '../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../workflows/contracts/archive.ts';
 import { testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql, type TestMysqlOptions } from '../support/mysql.ts';
 import { allowRotation, createRoleUser } from '../support/mysql-users.ts';
@@ -87,7 +87,7 @@ export async function startArchiveWorld(options: WorldOptions = {}): Promise<Arc
   const client = new Client({ connection, namespace: 'default' });
   const storeDir = join(dir, 'store');
   const store = openDirectoryStore({ id: 'main', directory: storeDir });
-  const stagingDir = join(dir, 'staging', 'shop-1');
+  const stagingDir = join(dir, 'staging', 'shop', 'shop-1');
   const logFile = join(dir, 'worker.log');
   const workers: RunningProcess[] = [];
   const run = { program: process.execPath, args: [MAIN] };
@@ -169,7 +169,8 @@ async function runPitrail(
   return { code: Number(code), stdout: out, stderr };
 }
 
-async function filesUnder(folder: string): Promise<string[]> {
+/** Names of all files below a folder; none where it does not exist. */
+export async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }

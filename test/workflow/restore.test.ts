@@ -17,7 +17,7 @@ import type { RunningProcess } from '../../src/process/start.ts';
 import { findTool } from '../../src/process/tools.ts';
 import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import { readAudit } from '../../src/telemetry/audit.ts';
-import type { RestoreToPointProgress } from '../../workflows/contracts.ts';
+import type { RestoreToPointProgress } from '../../workflows/contracts/restore.ts';
 import { type RestoreRig, startRestored, startRestoreRig, startWorker } from '../integration/restore-rig.ts';
 import { startTemporalServer, type TestTemporal } from '../support/temporal.ts';
 import { createShop, placeOrders, tableChecksums } from '../support/workload.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { CliContext } from '../command.ts';
@@ -41,13 +41,28 @@ export async function decideLetter(
 }
 
 function assertListed({ deadLetters }: ArchiveStatus, binlog: string): void {
+  const named = deadLetters.filter(
+    (letter) => letter.binlog === binlog || `${letter.serverUuid}/${letter.binlog}` === binlog,
+  );
+  if (new Set(named.map(({ serverUuid }) => serverUuid)).size === 1) return;
+  if (named.length > 0) throw ambiguous(binlog, named);
   const names = deadLetters.map((letter) => letter.binlog);
-  if (names.includes(binlog)) return;
   throw new AppError({
     code: 'NoSuchDeadLetter',
     kind: 'usage',
     message: `${binlog} is not on the dead-letter list, so there is nothing to decide.`,
     hint: names.length === 0 ? 'The list is empty.' : `On the list: ${names.join(', ')}.`,
+    facts: { binlog, deadLetters: names },
+  });
+}
+
+function ambiguous(binlog: string, named: ArchiveStatus['deadLetters']): AppError {
+  const names = named.map((letter) => `${letter.serverUuid}/${letter.binlog}`);
+  return new AppError({
+    code: 'AmbiguousDeadLetter',
+    kind: 'usage',
+    message: `${binlog} is on the dead-letter list for ${named.length} servers, so nothing was decided.`,
+    hint: `Say which: ${names.join(' or ')}.`,
     facts: { binlog, deadLetters: names },
   });
 }
@@ -61,10 +76,22 @@ async function untilCarriedOut(
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     const status = await entityStatus(session, entity);
-    if (!status.decisions.some((decision) => decision.binlog === binlog)) return status;
+    const pending = status.decisions.find((decision) => decision.binlog === binlog);
+    if (pending === undefined) return status;
+    if (pending.behind !== null) throw tooEarly(binlog, pending.behind);
     if (Date.now() > deadline) throw notCarriedOut(binlog, status);
     await sleep(POLL_MS, undefined, { signal });
   }
+}
+
+function tooEarly(binlog: string, behind: string): AppError {
+  return new AppError({
+    code: 'DecisionWaits',
+    kind: 'unavailable',
+    message: `The decision on ${binlog} is kept, and is carried out once ${behind} is archived or decided on: until then it is not known which transactions are lost.`,
+    hint: `See pitrail status. Where ${behind} is a dead letter, decide on it too.`,
+    facts: { binlog, behind },
+  });
 }
 
 function notCarriedOut(binlog: string, { lastFailure }: ArchiveStatus): AppError {

@@ -1,9 +1,10 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
-import { viewSource } from '../../archiving/discover.ts';
+import { serversOf, viewSource } from '../../archiving/discover.ts';
 import type { LogProblem, PlannedLog } from '../../archiving/discovery.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
+import { stagedFiles } from '../../archiving/staging.ts';
 import { scanFile } from '../../binlog/scan.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { AppError, EXIT_CODES } from '../../domain/errors.ts';
@@ -74,13 +75,13 @@ async function lookAt(context: ArchiveSourceContext, session: MysqlSession): Pro
     nowMs: Date.now(),
   };
   const view = await viewSource(look);
-  const { archive, problems, backlog } = decideRound(view);
+  const { archive, problems, backlog } = decideRound(serversOf(view));
   const logs: DryRunLog[] = [];
   for (const planned of archive) logs.push(await describeLog(context, planned));
   return {
     cluster: cluster.name,
     source: source.id,
-    serverUuid: view.serverUuid,
+    serverUuid: view.present.serverUuid,
     archive: logs,
     problems,
     backlog,
@@ -97,7 +98,8 @@ async function describeLog(
   { source, repositories }: ArchiveSourceContext,
   { log, stores }: PlannedLog,
 ): Promise<DryRunLog> {
-  const report = await scanFile(join(source.binlogDir, log.binlog));
+  const { log: staged } = stagedFiles(source.stagingDir, log);
+  const report = await scanFile((await isThere(staged)) ? staged : join(source.binlogDir, log.binlog));
   const sha256 = parseSha256(report.sha256 ?? '');
   const encryption = repositories.key.kind === 'none' ? 'none' : 'aws-encryption-sdk';
   return {
@@ -107,6 +109,13 @@ async function describeLog(
     key: segmentKey(log.serverUuid, log.binlog, parseInstant(log.createdAt), sha256, encryption),
     stores,
   };
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function missingGrants(session: MysqlSession, user: string): Promise<string[]> {

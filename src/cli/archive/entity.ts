@@ -1,7 +1,7 @@
 import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import { fromFailure } from '../../../activities/failures.ts';
 import type { archiveSource } from '../../../workflows/archiveSource.ts';
-import type { ArchiveNowResult, ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveNowResult, ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import { controlQueue } from '../../../workflows/queues.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { TemporalSession } from '../temporal-client.ts';
@@ -48,11 +48,21 @@ async function describeEntity(handle: WorkflowHandle): Promise<string | null> {
   }
 }
 
-/** Starts the workflow where it does not run, and has it archive all that is closed as of now. @throws AppError */
-export async function archiveNow(
-  { client }: TemporalSession,
-  entity: SourceEntity,
-): Promise<ArchiveNowResult> {
+/**
+ * Starts the workflow where it does not run, and has it archive all that is closed as of now. A run
+ * of the workflow that ends meanwhile says so, and the next one is asked for the rest.
+ * @throws AppError
+ */
+export async function archiveNow(session: TemporalSession, entity: SourceEntity): Promise<ArchiveNowResult> {
+  const archived: string[] = [];
+  for (;;) {
+    const result = await askArchiveNow(session, entity);
+    archived.push(...result.archived);
+    if (result.state === 'done') return { ...result, archived };
+  }
+}
+
+function askArchiveNow({ client }: TemporalSession, entity: SourceEntity): Promise<ArchiveNowResult> {
   const startWorkflowOperation = new WithStartWorkflowOperation<typeof archiveSource>(
     'archiveSource',
     startOptions(entity),

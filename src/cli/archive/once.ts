@@ -1,4 +1,4 @@
-import type { ArchiveNowResult, DeadLetter } from '../../../workflows/contracts.ts';
+import type { ArchiveNowResult, DeadLetter } from '../../../workflows/contracts/archive.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { EXIT_CODES } from '../../domain/errors.ts';
 import type { CliContext } from '../command.ts';

@@ -1,4 +1,4 @@
-import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import type { CliContext } from '../command.ts';
 import { connectTemporal } from '../temporal-client.ts';

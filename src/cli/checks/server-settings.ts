@@ -1,3 +1,4 @@
+import type { BinlogScope } from '../../mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../mysql/facts.ts';
 import { formatSeconds } from '../words.ts';
 import { type CheckFinding, failed, ok, warning } from './finding.ts';
@@ -7,7 +8,45 @@ const SHORT_RETENTION_SECONDS = 86_400;
 
 /** Judges a server's settings: can its binlogs be archived, and restored to a transaction. Pure. */
 export function judgeSettings(part: string, facts: ServerFacts): CheckFinding[] {
-  return [...judgeNeeded(part, facts), judgeRetention(part, facts), ...judgeQuality(part, facts)];
+  return [...judgeNeeded(part, facts), ...judgeQuality(part, facts)];
+}
+
+/** Judges whether all that a server commits is in its binlogs, and stays there: what does not, no archive can bring back. Pure. */
+export function judgeScope(part: string, facts: ServerFacts, scope: BinlogScope): CheckFinding[] {
+  const findings: CheckFinding[] = [];
+  const filters = [
+    ...(scope.onlyDatabases === '' ? [] : [`binlog_do_db is ${scope.onlyDatabases}`]),
+    ...(scope.ignoredDatabases === '' ? [] : [`binlog_ignore_db is ${scope.ignoredDatabases}`]),
+  ];
+  if (filters.length > 0) {
+    const message = `${filters.join(', ')}: what is committed elsewhere is in no binlog, so it is restored only as far as a base backup has it.`;
+    findings.push(
+      failed(part, 'BinlogFiltered', 'refused', message, 'Start the server without these filters.'),
+    );
+  }
+  if (scope.onBinlogError !== 'ABORT_SERVER') {
+    const message = `binlog_error_action is ${scope.onBinlogError}: where its binlog cannot be written, the server goes on without one, and what it commits then cannot be restored.`;
+    findings.push(warning(part, message, 'SET PERSIST binlog_error_action=ABORT_SERVER'));
+  }
+  return [
+    ...findings,
+    ...(scope.role === 'replica' ? judgeReplica(part, scope) : []),
+    judgeRetention(part, facts, scope),
+  ];
+}
+
+function judgeReplica(part: string, scope: BinlogScope): CheckFinding[] {
+  if (!scope.logReplicaUpdates) {
+    const message =
+      'it is a replica and log_replica_updates is OFF: what it applies is not in its binlogs, so an archive of it lacks nearly everything.';
+    return [
+      failed(part, 'ReplicaUpdatesNotLogged', 'refused', message, 'Start it with log_replica_updates=ON.'),
+    ];
+  }
+  if (scope.preserveCommitOrder) return [ok(part, 'it is a replica, and logs what it applies, in order')];
+  const message =
+    'it is a replica and replica_preserve_commit_order is OFF: the order in its binlogs may be another than its source had, so a point in time may be a state that never was.';
+  return [warning(part, message, 'SET PERSIST replica_preserve_commit_order=ON')];
 }
 
 function judgeNeeded(part: string, facts: ServerFacts): CheckFinding[] {
@@ -45,8 +84,13 @@ function judgeNeeded(part: string, facts: ServerFacts): CheckFinding[] {
   return findings;
 }
 
-function judgeRetention(part: string, facts: ServerFacts): CheckFinding {
-  const seconds = facts.binlogExpireLogsSeconds;
+/** After how long the server purges a closed binlog by itself; 0 where it never does. */
+export function retentionSeconds(facts: ServerFacts, { purgesByAge }: BinlogScope): number {
+  return purgesByAge ? facts.binlogExpireLogsSeconds : 0;
+}
+
+function judgeRetention(part: string, facts: ServerFacts, scope: BinlogScope): CheckFinding {
+  const seconds = retentionSeconds(facts, scope);
   if (seconds === 0) return ok(part, 'binlogs are never purged by age');
   const kept = `binlogs are purged after ${formatSeconds(seconds)} (binlog_expire_logs_seconds)`;
   if (seconds >= SHORT_RETENTION_SECONDS) return ok(part, kept);

@@ -3,11 +3,12 @@ import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { connectSource } from '../../config/connect-source.ts';
 import type { ArchiveConfig, SourceConfig } from '../../config/types.ts';
+import { readBinlogScope } from '../../mysql/binlog-scope.ts';
 import { readGrants, readServerFacts, type ServerFacts } from '../../mysql/facts.ts';
 import { type Grant, grantStatement, judgeGrants } from '../../mysql/grants.ts';
 import type { MysqlSession } from '../../mysql/session.ts';
 import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
-import { judgeSettings } from './server-settings.ts';
+import { judgeScope, judgeSettings } from './server-settings.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -27,6 +28,8 @@ export async function checkSource(
         ok(part, `MySQL ${facts.version} answers at ${session.where}, server_uuid ${facts.serverUuid}`),
         ...judgeSettings(part, facts),
         ...judgePrivileges(part, grants, source.user),
+        // Without its privileges the account is denied this, and what it lacks was said.
+        ...(await findingsOf(part, async () => judgeScope(part, facts, await readBinlogScope(session)))),
         ...(await checkClone(part, session)),
         ...(await checkRotation(part, session, grants, archive)),
         ...(await checkFiles(part, source, facts)),

@@ -7,6 +7,7 @@ import { openStore } from '../../storage/open-store.ts';
 import { probeStore } from '../../storage/probe.ts';
 import { formatCount } from '../words.ts';
 import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
+import { checkOpens } from './opens.ts';
 
 /** Checks every store of a cluster: what it can do, and whether its catalog is whole. */
 export async function checkStores(cluster: ClusterConfig): Promise<readonly CheckFinding[]> {
@@ -68,6 +69,7 @@ async function readCatalog(
   return [
     ok(part, `the catalog is whole: ${entries}, repository ${state.repositoryId}`),
     ...damagedPacks(part, catalog),
+    ...(await checkOpens(part, cluster, store, state)),
   ];
 }
 

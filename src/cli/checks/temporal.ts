@@ -1,5 +1,11 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import { controlQueue, hostQueue, restoreQueue, storeQueue } from '../../../workflows/queues.ts';
+import {
+  controlQueue,
+  hostQueue,
+  restoreQueue,
+  storeQueue,
+  transferQueue,
+} from '../../../workflows/queues.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
 import { type CheckFinding, failed, findingsOf, ok } from './finding.ts';
@@ -68,7 +74,11 @@ export function neededQueues(config: PitrailConfig): NeededQueue[] {
   return [
     { name: controlQueue(region), type: 'workflow', roles: 'control' },
     { name: storeQueue(region), type: 'activity', roles: 'store' },
-    ...hosts.map((host): NeededQueue => ({ name: hostQueue(host), type: 'activity', roles: `host:${host}` })),
+    ...hosts.flatMap((host) =>
+      [hostQueue(host), transferQueue(host)].map(
+        (name): NeededQueue => ({ name, type: 'activity', roles: `host:${host}` }),
+      ),
+    ),
     { name: restoreQueue(region), type: 'activity', roles: 'restore' },
   ];
 }

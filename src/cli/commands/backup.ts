@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { z } from 'zod';
 import { fromFailure } from '../../../activities/failures.ts';
-import type { BackupProgress, TakeBackupResult } from '../../../workflows/contracts.ts';
+import type { BackupProgress, TakeBackupResult } from '../../../workflows/contracts/backup.ts';
 import { controlQueue } from '../../../workflows/queues.ts';
 import type { takeBackup } from '../../../workflows/takeBackup.ts';
 import { pickCluster, pickSource } from '../../config/pick.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
+import { checkBacklog } from '../checks/backlog.ts';
 import { type CheckFinding, exitOf, failedBy, findingsOf, ok, warning } from '../checks/finding.ts';
 import { checkSource } from '../checks/source.ts';
 import { checkStores } from '../checks/store.ts';
@@ -13,7 +14,7 @@ import { formatCount } from '../words.ts';
 export const command = defineCommand({
   description:
     'Says of every part whether it works: secrets and keys, each server (settings, privileges too few and too many, files), ' +
-    'each store (what it can do, whether its catalog is whole), Temporal and its workers, and the programs that are started. ' +
+    'each store (what it can do, whether its catalog is whole, whether the key opens what is in it), Temporal and its workers, and the programs that are started. ' +
     'Changes nothing but a small probe object in each store. The exit code is that of the worst failure; warnings alone are 0.',
   arguments: [],
   options: [{ flags: '--cluster <name>', description: 'only this cluster (default: all)' }],
@@ -38,19 +39,29 @@ export const command = defineCommand({
 
 async function checkAll(context: CliContext, config: PitrailConfig): Promise<readonly CheckFinding[]> {
   const file = ok('config', `${config.file} is right`);
-  const clusters = await Promise.all(config.clusters.map((cluster) => checkCluster(context, cluster)));
+  const clusters = await Promise.all(
+    config.clusters.map((cluster) => checkCluster(context, config, cluster)),
+  );
   context.signal.throwIfAborted();
   const rest = await Promise.all([checkTemporal(config), checkTools(config.clusters)]);
   return [file, ...clusters.flat(), ...rest.flat()];
 }
 
-async function checkCluster({ env }: CliContext, cluster: ClusterConfig): Promise<readonly CheckFinding[]> {
+async function checkCluster(
+  { env }: CliContext,
+  config: PitrailConfig,
+  cluster: ClusterConfig,
+): Promise<readonly CheckFinding[]> {
   const found = await Promise.all([
     checkKeys(cluster, env),
     ...cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive)),
     checkStores(cluster),
   ]);
-  return found.flat();
+  const known = found.flat();
+  const backlogs = await Promise.all(
+    cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
+  );
+  return [...known, ...backlogs.flat()];
 }
 
 function checkKeys(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Promise<readonly CheckFinding[]> {

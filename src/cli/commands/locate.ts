@@ -22,13 +22,24 @@ const OPS = [
   'update',
 ] as const satisfies readonly DestructiveOp[];
 
-/** What is told at most; the document says how many more there are. */
+/** What is told at most; the search ends there. */
 const DEFAULT_LIMIT = 1000;
+/** The list is kept in memory until it is printed. */
+const MAX_LIMIT = 100_000;
 
 /** A statement with the command that restores to just before it. */
 interface Told extends Omit<FoundStatement, 'target'> {
   readonly restore: string;
 }
+
+/** Whether the list is all there is. Where it was cut, the first statement that it does not tell; more were not looked for. */
+type Extent =
+  | { readonly kind: 'all' }
+  | {
+      readonly kind: 'cut';
+      readonly limit: number;
+      readonly next: Pick<FoundStatement, 'gtid' | 'committedAt' | 'serverUuid' | 'binlog' | 'position'>;
+    };
 
 export const command = defineCommand({
   description:
@@ -39,7 +50,10 @@ export const command = defineCommand({
     { flags: '--until <time>', description: 'and up to then; default: the end of the archive' },
     { flags: '--table <name>', description: 'as schema.table; default: any' },
     { flags: '--op <kinds>', description: `${OPS.join(', ')}; several with commas between; default: any` },
-    { flags: '--limit <number>', description: `tell so many, the earliest first; default: ${DEFAULT_LIMIT}` },
+    {
+      flags: '--limit <number>',
+      description: `tell so many in the order of commit, and stop there; default: ${DEFAULT_LIMIT}, at most ${MAX_LIMIT}`,
+    },
     { flags: '--cluster <name>', description: 'where more than one is configured' },
     { flags: '--store <id>', description: 'read from this store only; default: the first that can be read' },
     { flags: '--timeline <number>', description: 'a line of history; default: the newest' },
@@ -67,7 +81,12 @@ export const command = defineCommand({
       .default('')
       .transform((text) => text.split(',').filter((op) => op !== ''))
       .pipe(z.array(z.enum(OPS, { error: `takes ${OPS.join(', ')}` }))),
-    limit: z.coerce.number().int('must be a whole number').positive().default(DEFAULT_LIMIT),
+    limit: z.coerce
+      .number()
+      .int('must be a whole number')
+      .positive()
+      .max(MAX_LIMIT, `is ${MAX_LIMIT} at most: narrow the search by --since, --until, --table or --op`)
+      .default(DEFAULT_LIMIT),
     cluster: z.string().nullable().default(null),
     store: z.string().nullable().default(null),
     timeline: z.coerce.number().int('must be a whole number').nonnegative().nullable().default(null),
@@ -85,9 +104,9 @@ export const command = defineCommand({
     const archive = await openArchive(pickCluster(await context.config(), options.cluster), options.store);
     try {
       for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
-      const { statements, notShown } = await search(context, archive, request, options.limit, options);
-      sayReach(context, archive, request);
-      context.output.result({ statements, notShown }, () => describe(statements, notShown));
+      const { statements, extent } = await search(context, archive, request, options.limit, options);
+      if (extent.kind === 'all') sayReach(context, archive, request);
+      context.output.result({ statements, extent }, () => describe(statements, extent));
       if (archive.passedOver.length > 0) return EXIT_CODES.unavailable;
       return statements.length === 0 ? EXIT_CODES.refused : 0;
     } finally {
@@ -122,14 +141,13 @@ async function search(
   request: LocateRequest,
   limit: number,
   asked: Where,
-): Promise<{ statements: Told[]; notShown: number }> {
+): Promise<{ statements: Told[]; extent: Extent }> {
   const segments = segmentsToSearch(archive.state, request);
   const bar = progress(
     'searching',
     segments.reduce((sum, { segment }) => sum + segment.lengthBytes, 0),
   );
   const statements: Told[] = [];
-  let notShown = 0;
   let doneBytes = 0;
   try {
     const found = locateInArchive(archive, segments, request, signal, (bytes) => {
@@ -137,13 +155,20 @@ async function search(
       bar.update(doneBytes);
     });
     for await (const { target, ...statement } of found) {
-      if (statements.length < limit) statements.push({ ...statement, restore: restoreLine(target, asked) });
-      else notShown += 1;
+      if (statements.length === limit) return { statements, extent: cutBefore(statement, limit) };
+      statements.push({ ...statement, restore: restoreLine(target, asked) });
     }
   } finally {
     bar.stop();
   }
-  return { statements, notShown };
+  return { statements, extent: { kind: 'all' } };
+}
+
+function cutBefore(
+  { gtid, committedAt, serverUuid, binlog, position }: Omit<FoundStatement, 'target'>,
+  limit: number,
+): Extent {
+  return { kind: 'cut', limit, next: { gtid, committedAt, serverUuid, binlog, position } };
 }
 
 /** Someone who looks for what just happened must know that it may not be archived yet. */
@@ -155,7 +180,7 @@ function sayReach({ output }: CliContext, { state }: Archive, { until }: LocateR
   }
 }
 
-function describe(statements: readonly Told[], notShown: number): string {
+function describe(statements: readonly Told[], extent: Extent): string {
   if (statements.length === 0) return 'Nothing of that kind is in the archive.';
   const blocks = statements.map((found) =>
     [
@@ -165,8 +190,13 @@ function describe(statements: readonly Told[], notShown: number): string {
       `  ${found.restore} --target-dir FOLDER`,
     ].join('\n'),
   );
-  if (notShown > 0) blocks.push(`and ${notShown} more: raise --limit, or narrow the search`);
+  if (extent.kind === 'cut') blocks.push(cutWords(extent));
   return blocks.join('\n');
+}
+
+function cutWords({ limit, next }: Extract<Extent, { kind: 'cut' }>): string {
+  const where = `${next.gtid ?? 'one without a GTID'}, committed at ${next.committedAt ?? 'an unknown time'}`;
+  return `The list ends here, at --limit ${limit}, and is not complete: the next is ${where}. What follows was not searched. Raise --limit, or narrow the search by --since, --until, --table or --op.`;
 }
 
 function rowWords(rows: number | null): string {

@@ -32,7 +32,11 @@ export const command = defineCommand({
       const plan = await makeRestorePlan(archive, input, context.signal);
       context.output.result(plan, () => describePlan(plan));
       if (plan.verdict.status === 'REFUSED') return EXIT_CODES.refused;
-      return archive.passedOver.length === 0 ? 0 : EXIT_CODES.unavailable;
+      for (const { key, from, to, reason } of archive.fallovers) {
+        context.output.say(`read ${key} from ${to} in the place of ${from}: ${reason}`);
+      }
+      const isWhole = archive.passedOver.length === 0 && archive.fallovers.length === 0;
+      return isWhole ? 0 : EXIT_CODES.unavailable;
     } finally {
       await archive.close();
     }

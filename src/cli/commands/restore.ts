@@ -4,18 +4,20 @@ import { pickCluster } from '../../config/pick.ts';
 import { EXIT_CODES } from '../../domain/errors.ts';
 import { parseTarget } from '../../domain/target.ts';
 import { settleTargetDir } from '../../restoring/job.ts';
+import { isDegraded } from '../../restoring/outcome.ts';
 import { defineCommand } from '../command.ts';
 import type { RestoreAsked } from '../restore/asked.ts';
-import { restoreByWorkflow } from '../restore/by-workflow.ts';
-import { restoreInProcess } from '../restore/in-process.ts';
 import { describeOutcome } from '../restore/words.ts';
 import { TARGET_OPTIONS, targetSchema } from '../target-options.ts';
+
+type RestoreInProcess = typeof import('../restore/in-process.ts').restoreInProcess;
+type RestoreByWorkflow = typeof import('../restore/by-workflow.ts').restoreByWorkflow;
 
 const flag = z.boolean().default(false);
 
 export const command = defineCommand({
   description:
-    'Restores a server to an exact point in a folder of its own: fetches the base backup, replays what came after it, proves the result, and hands over a stopped data folder. Refuses, with exit code 3 and nothing left behind, what cannot be reached exactly. Exit code 75 where it restored, but passed over a store that could not be read and may hold more. Runs as a workflow on a restore worker; Ctrl-C ends only the waiting. With --direct it runs in this process and needs no Temporal; run it again after a crash, and it goes on.',
+    'Restores a server to an exact point in a folder of its own: fetches the base backup, replays what came after it, proves the result, and hands over a stopped data folder. Refuses, with exit code 3 and nothing left behind, what cannot be reached exactly. Exit code 75 where it restored, but passed over a store that could not be read and may hold more, or read something from another store because it was missing or damaged in the first. Runs as a workflow on a restore worker; Ctrl-C ends only the waiting. With --direct it runs in this process and needs no Temporal; run it again after a crash, and it goes on.',
   arguments: [],
   options: [
     ...TARGET_OPTIONS,
@@ -73,11 +75,23 @@ export const command = defineCommand({
       afterwards: options.keepRunning ? 'keep-running' : 'stop',
     };
     const outcome = options.direct
-      ? await restoreInProcess(context, cluster, asked)
-      : await restoreByWorkflow(context, config, asked);
+      ? await directly(context, cluster, asked)
+      : await byWorkflow(context, config, asked);
     if (!options.direct)
       for (const reason of outcome.passedOver) context.output.say(`passed over store ${reason}`);
     context.output.result(outcome, () => describeOutcome(outcome));
-    return outcome.passedOver.length === 0 ? 0 : EXIT_CODES.unavailable;
+    return isDegraded(outcome) ? EXIT_CODES.unavailable : 0;
   },
 });
+
+// Each way loads much that the other has no use for: a restore shall leave the memory to its server.
+
+async function directly(...args: Parameters<RestoreInProcess>): ReturnType<RestoreInProcess> {
+  const { restoreInProcess } = await import('../restore/in-process.ts');
+  return restoreInProcess(...args);
+}
+
+async function byWorkflow(...args: Parameters<RestoreByWorkflow>): ReturnType<RestoreByWorkflow> {
+  const { restoreByWorkflow } = await import('../restore/by-workflow.ts');
+  return restoreByWorkflow(...args);
+}

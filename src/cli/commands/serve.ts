@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
-import { assertNever } from '../../domain/errors.ts';
+import { assertNever, EXIT_CODES } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import type { SourceNotice } from '../../replay/connection.ts';
 import { openArchive } from '../../restoring/archive.ts';
@@ -51,7 +51,10 @@ export const command = defineCommand({
         onNotice: (notice) => context.output.say(describeNotice(notice)),
       });
       await serveUntilStopped(context, serving, cluster.restore.scratchDir);
-      return 0;
+      for (const { key, from, to, reason } of archive.fallovers) {
+        context.output.say(`read ${key} from ${to} in the place of ${from}: ${reason}`);
+      }
+      return archive.fallovers.length === 0 ? 0 : EXIT_CODES.unavailable;
     } finally {
       await archive.close();
     }

@@ -5,7 +5,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowHandle,
 } from '@temporalio/client';
-import type { RestoreToPointInput, RestoreToPointProgress } from '../../../workflows/contracts.ts';
+import type { RestoreToPointInput, RestoreToPointProgress } from '../../../workflows/contracts/restore.ts';
 import { controlQueue, restoreQueue } from '../../../workflows/queues.ts';
 import type { restoreToPoint } from '../../../workflows/restoreToPoint.ts';
 import type { PitrailConfig } from '../../config/types.ts';

@@ -4,7 +4,7 @@ import {
   ServiceError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { entityId } from '../archive/entity.ts';

@@ -1,4 +1,4 @@
-import type { ArchiveStatus } from '../../../workflows/contracts.ts';
+import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { SegmentRefusal } from '../../catalog/fold.ts';
 import type { AppError } from '../../domain/errors.ts';
 import type { GtidSet } from '../../domain/gtid-set.ts';

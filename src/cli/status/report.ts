@@ -137,6 +137,7 @@ export function describeReport(facts: ClusterFacts, report: ClusterReport): stri
     `${report.cluster}: ${report.status === 'ok' ? 'all is well' : formatCount(report.problems.length, 'problem')}`,
     ...facts.stores.flatMap(describeStore),
     ...report.sources.flatMap(describeSource),
+    ...facts.sources.flatMap(describeStandBy),
     ...report.problems.flatMap(({ subject, message, hint }) => [
       `  PROBLEM ${subject}: ${message}`,
       ...(hint === '' ? [] : [`          hint: ${hint}`]),
@@ -159,6 +160,12 @@ function describeWindow(window: RestorableWindow): string {
   }
   const end = window.toTime ?? 'its own state';
   return `    restorable from ${window.backupFinishedAt} to ${end} (base ${window.backupId}, ${formatCount(window.transactions, 'transaction')} after it)`;
+}
+
+/** Not a problem: another source goes on with the archive. */
+function describeStandBy({ id, workflow }: SourceFacts): string[] {
+  if (workflow.status !== 'running' || workflow.archive.phase !== 'standing-by') return [];
+  return [`  source ${id} stands by: ${workflow.archive.lastFailure?.message ?? ''}`];
 }
 
 function describeSource(source: ClusterReport['sources'][number]): string[] {

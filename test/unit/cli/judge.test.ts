@@ -1,12 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { judgeSettings } from '../../../src/cli/checks/server-settings.ts';
+import { type Backlog, judgeBacklog } from '../../../src/cli/checks/backlog.ts';
+import { judgeScope, judgeSettings } from '../../../src/cli/checks/server-settings.ts';
 import type { ClusterFacts, ReadableStore, WorkflowAnswer } from '../../../src/cli/status/facts.ts';
 import { judgeCluster } from '../../../src/cli/status/judge.ts';
 import { reportOf } from '../../../src/cli/status/report.ts';
 import { AppError } from '../../../src/domain/errors.ts';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../../src/domain/identity.ts';
+import type { BinlogScope } from '../../../src/mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../../src/mysql/facts.ts';
 
 const UUID = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
@@ -60,7 +62,6 @@ test('each setting that weakens it is one warning', () => {
     { binlogFormat: 'MIXED' },
     { binlogRowImage: 'MINIMAL' },
     { binlogChecksum: 'NONE' },
-    { binlogExpireLogsSeconds: 3600 },
     { syncBinlog: 0 },
     { flushLogAtTrxCommit: 2 },
   ];
@@ -72,6 +73,55 @@ test('each setting that weakens it is one warning', () => {
       JSON.stringify(change),
     );
   }
+});
+
+const WHOLE: BinlogScope = {
+  role: 'source',
+  logReplicaUpdates: true,
+  preserveCommitOrder: true,
+  onBinlogError: 'ABORT_SERVER',
+  purgesByAge: true,
+  onlyDatabases: '',
+  ignoredDatabases: '',
+};
+
+/** What is said against a server: `failed CODE` or `warning`. */
+function saidAgainst(scope: Partial<BinlogScope>, facts: Partial<ServerFacts> = {}): string[] {
+  return judgeScope('s', { ...GOOD, ...facts }, { ...WHOLE, ...scope }).flatMap((finding) =>
+    finding.status === 'ok' ? [] : [finding.status === 'failed' ? `failed ${finding.code}` : 'warning'],
+  );
+}
+
+test('a server that leaves transactions out of its binlogs, or might, is not called whole', () => {
+  assert.deepEqual(saidAgainst({}), []);
+  assert.deepEqual(saidAgainst({ logReplicaUpdates: false }), [], 'only a replica has what to log');
+  assert.deepEqual(saidAgainst({ role: 'replica' }), []);
+  assert.deepEqual(saidAgainst({ role: 'replica', logReplicaUpdates: false }), [
+    'failed ReplicaUpdatesNotLogged',
+  ]);
+  assert.deepEqual(saidAgainst({ role: 'replica', preserveCommitOrder: false }), ['warning']);
+  assert.deepEqual(saidAgainst({ onlyDatabases: 'shop' }), ['failed BinlogFiltered']);
+  assert.deepEqual(saidAgainst({ ignoredDatabases: 'logs' }), ['failed BinlogFiltered']);
+  assert.deepEqual(saidAgainst({ onBinlogError: 'IGNORE_ERROR' }), ['warning']);
+  assert.deepEqual(saidAgainst({}, { binlogExpireLogsSeconds: 3600 }), ['warning']);
+  assert.deepEqual(saidAgainst({ purgesByAge: false }, { binlogExpireLogsSeconds: 3600 }), []);
+});
+
+test('a backlog that the server may purge soon fails, and says how long it still has', () => {
+  const hour = 3_600_000;
+  const judged = (change: Partial<Backlog>, ageHours: number) => {
+    const oldest = { binlog: 'binlog.000007', closedAtMs: 100 * hour - ageHours * hour };
+    return judgeBacklog('s', { logs: 2, oldest, retentionSeconds: 24 * 3600, ...change }, 100 * hour);
+  };
+  assert.equal(judged({}, 1).status, 'ok');
+  assert.equal(judged({}, 13).status, 'warning');
+  const late = judged({}, 22);
+  assert(late.status === 'failed' && late.code === 'BacklogExpires' && late.kind === 'unavailable');
+  assert.match(late.message, /2 closed binlogs wait.*binlog\.000007, may be purged in 2 h /);
+  assert.match(judged({}, 30).message, /at any moment/);
+  assert.equal(judged({ retentionSeconds: 0 }, 1000).status, 'ok');
+  assert.equal(judged({ oldest: null }, 1000).status, 'ok', 'no purge reaches what is staged');
+  assert.equal(judged({ logs: 0, oldest: null }, 1000).status, 'ok');
 });
 
 const STORE: ReadableStore = {
@@ -120,12 +170,14 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     cluster: 'shop',
     source: 'shop-1',
     mode: 'running',
+    hold: { kind: 'held', epoch: 1 },
     phase: 'waiting',
     archivedThrough: null,
     deadLetters: [],
     givenUp: [],
     decisions: [],
     rotationFailure: null,
+    rotateAsked: false,
     heads: [],
     segmentsArchived: 1,
     lastSuccessAt: null,

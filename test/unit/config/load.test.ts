@@ -51,12 +51,24 @@ test('paths are relative to the file, and every default is filled in', () => {
     user: 'pitrail',
     password: { file: '/etc/pitrail/secrets/shop-1' },
     binlogDir: '/var/lib/mysql',
-    stagingDir: '/var/lib/pitrail-staging/shop-1',
+    stagingDir: '/var/lib/pitrail-staging/shop/shop-1',
+    redundancy: 1,
   });
   assert.deepEqual(cluster.stores[0], { kind: 'directory', id: 'main', directory: '/etc/pitrail/store' });
   assert.deepEqual(cluster.encryption, { kind: 'key-file', keyFile: '/etc/pitrail/key' });
   assert.deepEqual(cluster.archive, { pollSeconds: 5, rotateSeconds: 60, parallelTransfers: 4, level: 3 });
   assert.equal(config.region, 'local');
+});
+
+test('no two sources stage into one folder, whatever their clusters call them', () => {
+  const [, shop = ''] = GOOD.split('clusters:\n');
+  for (const where of ['', 'stagingDir: /staging, ']) {
+    const two = `clusters:\n${shop}${shop.replace('  shop:', '  other:').replace('directory: store', 'directory: store2').replace('prefix: prod', 'prefix: two')}`;
+    const { clusters } = parseConfig(two.replaceAll('{ pollSeconds', `{ ${where}pollSeconds`), '/x/y.yaml');
+    const folders = clusters.flatMap(({ sources }) => sources.map(({ stagingDir }) => stagingDir));
+    assert.equal(folders.length, 2);
+    assert.equal(new Set(folders).size, 2, folders.join(' '));
+  }
 });
 
 test('a server over TCP is encrypted unless the file says otherwise', () => {

@@ -42,10 +42,16 @@ function segment(index: number, from: number, until: number, more: Partial<Segme
 function listed(of: SegmentFacts, more: Partial<ListedBinlog> = {}): ListedBinlog {
   const { createdAt, previousGtids, firstCommit } = of;
   const head = { createdAt, previousGtids, firstCommit };
-  return { name: of.binlog, sizeBytes: of.lengthBytes, encrypted: false, head, ...more };
+  return { name: of.binlog, sizeBytes: of.lengthBytes, encrypted: false, standing: 'wanted', head, ...more };
 }
 
-const OPEN: ListedBinlog = { name: 'binlog.000099', sizeBytes: 200, encrypted: false, head: null };
+const OPEN: ListedBinlog = {
+  name: 'binlog.000099',
+  sizeBytes: 200,
+  encrypted: false,
+  standing: 'wanted',
+  head: null,
+};
 
 function facts(
   logs: readonly ListedBinlog[],
@@ -59,8 +65,8 @@ function facts(
     listed: [...logs, OPEN],
     archived: archived.map((each) => ({ ...each, timeline: 1 })),
     timelines: archived.length === 0 ? [] : [{ timeline: 1, serverUuid: U }],
+    heirship: null,
     acceptedGaps: '',
-    setAside: [],
   };
   return { ...standing, ...more };
 }
@@ -199,7 +205,7 @@ describe('planArchive', () => {
     assert.deepEqual(kinds(facts([listed(ONE)], [], { gtidMode: 'OFF' })), ['refused/gtid-mode']);
     assert.deepEqual(kinds(facts([listed(ONE)], [ONE], { gtidMode: 'OFF' })), ['already-archived@1']);
     assert.deepEqual(kinds(facts([listed(ONE, { name: '../../etc/passwd' })], [])), ['refused/bad-name']);
-    assert.deepEqual(kinds(facts([listed(ONE)], [], { setAside: ['binlog.000001'] })), ['refused/set-aside']);
+    assert.deepEqual(kinds(facts([listed(ONE, { standing: 'set-aside' })], [])), ['refused/set-aside']);
   });
 
   it('does not run past a refused log: what is behind it waits, then is a gap with exact numbers', () => {
@@ -228,7 +234,13 @@ describe('planArchive', () => {
   });
 });
 
-const LINE: LineState = { serverUuid: U, timeline: 1, segments: [ONE, TWO], acceptedGaps: '' };
+const LINE: LineState = {
+  serverUuid: U,
+  timeline: 1,
+  heirship: null,
+  segments: [ONE, TWO],
+  acceptedGaps: '',
+};
 
 describe('judgeSegment', () => {
   it('lets a segment continue exactly behind the last one', () => {

@@ -100,6 +100,7 @@ export class History {
       catalogSequence: segments.length,
       segments,
       backups: backups.map((backup, index) => this.#backup(backup, index)),
+      baselines: [],
     };
   }
 
@@ -133,7 +134,12 @@ export class History {
     for (;;) {
       const question = boundaryQuestion(this.facts, request, answers);
       if (question.kind === 'answered') return planRestore(this.facts, request, answers);
-      const answer = foldBoundary(question.cut, this.transactionsOf(question.segment), question.skip);
+      const answer = foldBoundary(
+        question.cut,
+        this.transactionsOf(question.segment),
+        question.skip,
+        question.repeats,
+      );
       answers.set(question.catalogIndex, answer);
     }
   }

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
@@ -73,6 +73,29 @@ describe('claimDataFolder', () => {
     await assert.rejects(work, { code: 'DiskTooSmall', kind: 'refused' });
     assert.deepEqual(await readdir(dir.path), []);
     assert.equal(neededBytes(1000, 5), 1105);
+    await dir.remove();
+  });
+
+  it('leaves a folder that was there before, empty, when it is given up', async () => {
+    const dir = await testFolder();
+    const targetDir = join(dir.path, 'found');
+    await mkdir(targetDir, { mode: 0o750 });
+    const { ino } = await stat(targetDir);
+    const folder = await claimDataFolder({ targetDir, restoreId: 'one', neededBytes: 10 });
+    await writeFile(join(targetDir, 'ibdata1'), 'half');
+    await abandonDataFolder(folder);
+    assert.deepEqual(await readdir(dir.path), ['found']);
+    assert.deepEqual(await readdir(targetDir), []);
+    assert.equal((await stat(targetDir)).ino, ino);
+    await dir.remove();
+  });
+
+  it('takes lost+found for content where no file system begins', async () => {
+    const dir = await testFolder();
+    const targetDir = join(dir.path, 'no-mount');
+    await mkdir(join(targetDir, 'lost+found'), { recursive: true });
+    const work = claimDataFolder({ targetDir, restoreId: 'one', neededBytes: 10 });
+    await assert.rejects(work, { code: 'TargetNotEmpty' });
     await dir.remove();
   });
 

@@ -1,0 +1,88 @@
+import type { PlannedLog } from '../src/archiving/discovery.ts';
+import { repositoryIn, sharedRepositoryId } from '../src/archiving/repositories.ts';
+import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
+import { sealSegment } from '../src/archiving/seal-segment.ts';
+import type { LogRef } from '../src/archiving/staging.ts';
+import { successorGtids } from '../src/archiving/successor.ts';
+import { uploadSegment } from '../src/archiving/upload.ts';
+import type { StoredObject } from '../src/domain/segment.ts';
+import type { Beat } from './heartbeat.ts';
+import { onSource, type SourceName } from './on-source.ts';
+
+export interface SealInput extends SourceName {
+  readonly planned: PlannedLog;
+}
+
+/** What sealing made, in a few numbers; the facts themselves stay beside the sealed file. */
+export interface SealSummary {
+  readonly key: string;
+  readonly transactions: number;
+  readonly lengthBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface UploadInput extends SourceName {
+  readonly log: LogRef;
+  readonly store: string;
+}
+
+/** A segment as it lies in one store. */
+export interface StoredIn {
+  readonly store: string;
+  readonly object: StoredObject;
+}
+
+/** Activities of the queue for transfers of that host: they last, and have slots of their own. */
+export function archiveTransferActivities(resources: ArchiveResources) {
+  const on = onSource(resources);
+  return {
+    /** Scans and seals one staged log. */
+    sealSegment: (input: SealInput) =>
+      on(input, (context, beat) => sealPlanned(context, input.planned, beat)),
+
+    /** Stores one sealed log in one store, and reads it back. */
+    uploadSegment: (input: UploadInput) =>
+      on(input, (context, beat) =>
+        context.budget.run(input.log.lengthBytes, beat.signal, () => uploadTo(context, input, beat)),
+      ),
+  };
+}
+
+export type ArchiveTransferActivities = ReturnType<typeof archiveTransferActivities>;
+
+async function sealPlanned(
+  { cluster, source, repositories }: ArchiveSourceContext,
+  { log, successor }: PlannedLog,
+  beat: Beat,
+): Promise<SealSummary> {
+  const { stagingDir, binlogDir } = source;
+  const { segment, object } = await sealSegment({
+    stagingDir,
+    log,
+    nextPreviousGtids: await successorGtids(stagingDir, binlogDir, successor),
+    repositoryId: await sharedRepositoryId(repositories),
+    key: repositories.key,
+    level: cluster.archive.level,
+    signal: beat.signal,
+    onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
+  });
+  const { transactions, lengthBytes } = segment;
+  return { key: object.key, transactions, lengthBytes, storedBytes: object.lengthBytes };
+}
+
+async function uploadTo(
+  { source, repositories }: ArchiveSourceContext,
+  { log, store }: UploadInput,
+  beat: Beat,
+): Promise<StoredIn> {
+  const object = await uploadSegment({
+    stagingDir: source.stagingDir,
+    log,
+    store: repositoryIn(repositories, store).store,
+    repositoryId: await sharedRepositoryId(repositories),
+    key: repositories.key,
+    signal: beat.signal,
+    onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
+  });
+  return { store, object };
+}

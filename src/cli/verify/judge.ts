@@ -1,0 +1,116 @@
+import { assertNever, type ErrorKind } from '../../domain/errors.ts';
+import type { CatalogDifference } from '../../domain/routing/compare.ts';
+import { type CatalogComparison, compareCatalogs, isMaterial } from '../../domain/routing/compare.ts';
+import type { StoreVerification, VerifiedStore } from '../../verifying/verify-store.ts';
+import { shortGtids } from '../words.ts';
+
+/** Something that keeps an archive from being whole, or its stores from being equal. */
+export interface VerifyProblem {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  readonly store: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Compares every store with every other. */
+export function compareAll(stores: readonly StoreVerification[]): CatalogComparison[] {
+  const read = stores.filter((store) => store.status === 'verified');
+  return read.flatMap((first, index) =>
+    read.slice(index + 1).map((second) => compareCatalogs(first.view, second.view)),
+  );
+}
+
+/** All that is wrong; empty where every store is whole and equal to the others. Pure. */
+export function judgeVerification(
+  stores: readonly StoreVerification[],
+  comparisons: readonly CatalogComparison[],
+): VerifyProblem[] {
+  return [
+    ...stores.flatMap(judgeStore),
+    ...comparisons.flatMap(({ differences }) => differences.filter(isMaterial).map(judgeDifference)),
+  ];
+}
+
+function judgeStore(verification: StoreVerification): VerifyProblem[] {
+  if (verification.status === 'verified')
+    return [...judgeObjects(verification), ...judgeRanges(verification)];
+  const { store, error } = verification;
+  return [{ code: error.code, kind: error.kind, store, message: error.message, hint: error.hint ?? '' }];
+}
+
+function judgeObjects({ store, findings, damagedPacks }: VerifiedStore): VerifyProblem[] {
+  const hint =
+    'Another store of the cluster that holds it whole is used by restores. Find out what changed it here.';
+  const objects = findings.map(({ key, code, detail }): VerifyProblem => {
+    return {
+      code: `Object${pascal(code)}`,
+      kind: 'corrupt',
+      store,
+      message: `${key} in ${store}: ${detail}.`,
+      hint,
+    };
+  });
+  if (damagedPacks.length === 0) return objects;
+  const message = `Pack ${damagedPacks.join(', ')} of the catalog in ${store} is damaged; its entries are whole, reading is slower.`;
+  const remove = 'Remove the damaged objects under catalog/packs/; they are written anew.';
+  return [...objects, { code: 'PackDamaged', kind: 'corrupt', store, message, hint: remove }];
+}
+
+function judgeRanges({ store, ranges }: VerifiedStore): VerifyProblem[] {
+  return ranges.flatMap(({ timeline, to, endsAt }): VerifyProblem[] => {
+    if (endsAt.kind !== 'gap' || endsAt.standing === 'accepted') return [];
+    const message = `In ${store}, timeline ${timeline} has a hole behind ${to} that nobody accepted: ${shortGtids(endsAt.missingGtids)}.`;
+    const hint = 'No version of pitrail commits over a hole: find out who wrote the entries behind it.';
+    return [{ code: 'UnexplainedGap', kind: 'corrupt', store, message, hint }];
+  });
+}
+
+function judgeDifference(difference: CatalogDifference): VerifyProblem {
+  switch (difference.kind) {
+    case 'missing': {
+      const { store, heldBy, name, gtids } = difference;
+      const what = gtids === '' ? '' : ` (${shortGtids(gtids)})`;
+      const hint = `pitrail sync --from ${heldBy} --to ${store}`;
+      return {
+        code: 'Missing',
+        kind: 'unavailable',
+        store,
+        message: `${store} lacks ${name}${what}, which ${heldBy} holds.`,
+        hint,
+      };
+    }
+    case 'differs': {
+      const { stores, name, fields } = difference;
+      const message = `${stores.join(' and ')} say different things of ${name}: ${fields.join(', ')}.`;
+      return conflict('Differs', stores, message, 'One of them is wrong: prove both with --deep.');
+    }
+    case 'other-order':
+      return conflict(
+        'OtherOrder',
+        difference.stores,
+        `${difference.stores.join(' and ')} hold the logs of a timeline in another order, from ${difference.name} on.`,
+        'Only one of them can be the order of commit: compare PREVIOUS_GTIDS of these logs.',
+      );
+    case 'other-repository':
+      return conflict(
+        'OtherRepository',
+        difference.repositoryIds,
+        `The stores hold two repositories (${difference.repositoryIds.join(', ')}), not one.`,
+        'Give the newer store an empty prefix, then: pitrail sync',
+      );
+    case 'covered':
+    case 'sealed-twice':
+      return conflict('Difference', [], `${difference.name} differs.`, '');
+    default:
+      return assertNever(difference);
+  }
+}
+
+function conflict(code: string, stores: readonly string[], message: string, hint: string): VerifyProblem {
+  return { code, kind: 'conflict', store: stores.join(', '), message, hint };
+}
+
+function pascal(code: string): string {
+  return code.replaceAll(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../domain/errors.ts';
+import { type RetryPolicy, retryDelayMs } from './retry.ts';
+import { readSegment, type SegmentHome, type SegmentIdentity } from './segment-stream.ts';
+
+/** An object that one store did not give whole, and another did. Plain JSON. */
+export interface Fallover {
+  readonly key: string;
+  /** The store that failed, and the one that took over. */
+  readonly from: string;
+  readonly to: string;
+  /** What the first one did, for people. */
+  readonly reason: string;
+}
+
+/** Where a restore read from another store than it would have. Plain JSON. */
+export interface FalloverReport {
+  /** How many there were; an object that was read again by a later step may count again. */
+  readonly count: number;
+  /** The first of them, each once. */
+  readonly first: readonly Fallover[];
+}
+
+/** Opens an object in one store; what comes out is proven by digests, so any store will do. */
+export type OpenIn = (home: SegmentHome, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+
+interface Failure {
+  readonly home: SegmentHome;
+  readonly error: AppError;
+}
+
+/** How often an unavailable store is asked for one object while there is another to go to. */
+const ATTEMPTS = 3;
+const WAIT: RetryPolicy = { firstDelayMs: 250, maxDelayMs: 1_000, patienceMs: 0 };
+
+/**
+ * Reads objects from stores in an order, and goes to the next one where an object is missing, fails its
+ * digest or its decryption, or where the store is unavailable or refuses. The reader of an object gets each
+ * byte once: the next store is read from the beginning, and what was given already is compared, not given again.
+ *
+ * A store that was unavailable comes last from then on, and is told of once; all else is told for each object.
+ */
+export class FalloverReader {
+  readonly #homes: readonly SegmentHome[];
+  readonly #onFallover: (fallover: Fallover) => Promise<void>;
+  readonly #away = new Set<string>();
+
+  /** @param onFallover waited for before the first byte of the store that took over is given */
+  constructor(homes: readonly SegmentHome[], onFallover: (fallover: Fallover) => Promise<void>) {
+    this.#homes = homes;
+    this.#onFallover = onFallover;
+  }
+
+  /**
+   * @throws where no store gives the object whole: unavailable, where one of them may still hold it, else
+   *   what the first one threw; corrupt `StoresDiffer`; config `UnknownStore` without any store
+   */
+  async *read(key: string, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const given = new Given(this.#homes.length > 1);
+    const failures: Failure[] = [];
+    for (const home of this.#inOrder()) {
+      try {
+        for await (const chunk of this.#patiently(home, key, openIn, given, signal)) {
+          await this.#tell(key, failures, home);
+          yield chunk;
+        }
+        // The one before may have failed at its very end, with nothing left to give.
+        await this.#tell(key, failures, home);
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isOfStore(error)) throw error;
+        failures.push({ home, error });
+        if (error.kind === 'unavailable') this.#away.add(home.store.id);
+      }
+    }
+    const errors = failures.map(({ error }) => error);
+    // A store that is away may hold it: then trying again can help, whatever the others lack.
+    throw errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+  }
+
+  async #tell(key: string, failures: Failure[], to: SegmentHome): Promise<void> {
+    for (const { home, error } of failures.splice(0)) {
+      await this.#onFallover({ key, from: home.store.id, to: to.store.id, reason: error.message });
+    }
+  }
+
+  #inOrder(): readonly SegmentHome[] {
+    const isAway = ({ store }: SegmentHome) => this.#away.has(store.id);
+    return [...this.#homes.filter((home) => !isAway(home)), ...this.#homes.filter(isAway)];
+  }
+
+  /** One store, asked again for a moment while it is unavailable; the only one is the caller's to wait for. */
+  async *#patiently(
+    home: SegmentHome,
+    key: string,
+    openIn: OpenIn,
+    given: Given,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    const attempts = this.#homes.length > 1 ? ATTEMPTS : 1;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        yield* given.rest(openIn(home, signal), key, home.store.id);
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof AppError) || error.kind !== 'unavailable' || attempt === attempts) throw error;
+        const abort = signal === undefined ? {} : { signal };
+        await sleep(retryDelayMs(WAIT, attempt, Math.random()), undefined, abort);
+      }
+    }
+  }
+}
+
+/**
+ * Streams the plaintext of an archived binlog, as `readSegment` does, from whichever store gives it.
+ * @throws what `FalloverReader.read` throws
+ */
+export function readSegmentFrom(
+  reader: FalloverReader,
+  segment: SegmentIdentity,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  return reader.read(segment.object.key, (home, abort) => readSegment(home, segment, abort), signal);
+}
+
+/** What the reader of an object has got of it. */
+class Given {
+  readonly #digest = createHash('sha256');
+  readonly #isKept: boolean;
+  #bytes = 0;
+
+  /** @param isKept whether another stream of the object may follow the first */
+  constructor(isKept: boolean) {
+    this.#isKept = isKept;
+  }
+
+  /** Gives what is behind the given bytes of another stream of the same object, once those are proven to be the same. */
+  async *rest(stream: AsyncIterable<Uint8Array>, key: string, storeId: string): AsyncGenerator<Uint8Array> {
+    const known = this.#bytes;
+    const again = createHash('sha256');
+    let at = 0;
+    for await (const chunk of stream) {
+      const cut = Math.min(chunk.length, known - at);
+      if (cut > 0) {
+        again.update(chunk.subarray(0, cut));
+        at += cut;
+        if (at === known && again.digest('hex') !== this.#digest.copy().digest('hex'))
+          throw storesDiffer(key, storeId, known);
+      }
+      const fresh = cut > 0 ? chunk.subarray(cut) : chunk;
+      if (fresh.length === 0) continue;
+      if (this.#isKept) this.#digest.update(fresh);
+      this.#bytes += fresh.length;
+      yield fresh;
+    }
+  }
+}
+
+/** True where another store may do better; a wrong use or a bug of ours is the same in each. */
+function isOfStore(error: unknown): error is AppError {
+  if (!(error instanceof AppError) || error.code === STORES_DIFFER) return false;
+  return error.kind !== 'usage' && error.kind !== 'bug';
+}
+
+const STORES_DIFFER = 'StoresDiffer';
+
+function storesDiffer(key: string, storeId: string, bytes: number): AppError {
+  return new AppError({
+    code: STORES_DIFFER,
+    kind: 'corrupt',
+    message: `${key} begins otherwise in store ${storeId} than what was read of it before (${bytes} bytes), so one of the two is wrong, and it was not read on.`,
+    hint: 'See which one: pitrail verify --deep. Then restore from the other: --store.',
+    facts: { key, store: storeId, bytes },
+  });
+}
+
+function noStore(): AppError {
+  return new AppError({
+    code: 'UnknownStore',
+    kind: 'config',
+    message: 'The store that the restore was planned with is not configured any more, so it cannot go on.',
+    hint: 'Put it back into pitrail.yaml.',
+  });
+}

@@ -1,0 +1,168 @@
+/**
+ * Promise: a restore that loses an object, a byte or a whole store in its middle goes on from another store,
+ * gives exactly the state at its target, each transaction once, and says what it did.
+ */
+import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { access, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { restoreDirectly } from '../../src/restoring/direct.ts';
+import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
+import type { TestMysql } from '../support/mysql.ts';
+import { startS3, type TestS3 } from '../support/s3.ts';
+import { createShop, placeOrders, tableChecksums } from '../support/workload.ts';
+import { documentOf, pitrail } from './cli-run.ts';
+import { type RestoreRig, startRestored, startRestoreRig } from './restore-rig.ts';
+
+let rig: RestoreRig;
+let s3: TestS3;
+let truth: Record<string, string>;
+let gtids: string;
+/** Keys of what a restore to the end reads: the base, a log of many frames, and the logs around it. */
+const keys = { base: '', before: '', big: '', after: '' };
+
+before(async () => {
+  s3 = await startS3();
+  const folder = join(s3.folder, '..');
+  await writeFile(join(folder, 'access'), `${s3.credentials.accessKeyId}\n`, { mode: 0o600 });
+  await writeFile(join(folder, 'secret'), `${s3.credentials.secretAccessKey}\n`, { mode: 0o600 });
+  const { endpoint, region, bucket } = s3;
+  rig = await startRestoreRig({
+    stores: [
+      {
+        id: 's3',
+        s3: {
+          bucket,
+          prefix: 'archive',
+          region,
+          endpoint,
+          pathStyle: true,
+          accessKeyId: { file: join(folder, 'access') },
+          secretAccessKey: { file: join(folder, 'secret') },
+        },
+      },
+    ],
+  });
+  const { source } = rig;
+  await createShop(source);
+  await source.run('CREATE TABLE shop.blobs (id INT PRIMARY KEY AUTO_INCREMENT, body BLOB)');
+  await rig.archive();
+  await rig.backup();
+  await placeOrders(source, 20);
+  await rig.archive();
+  // Does not compress, so that the stored object has several frames.
+  for (let count = 0; count < 16; count += 1) {
+    await source.run(
+      `INSERT INTO shop.blobs (body) WITH RECURSIVE n (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 900)
+       SELECT RANDOM_BYTES(1024) FROM n`,
+    );
+  }
+  await rig.archive();
+  await placeOrders(source, 20, 2);
+  await rig.archive();
+  truth = await tableChecksums(source);
+  gtids = await executed(source);
+  const state = await rig.repositories.all[0]?.catalog.read();
+  const [, first, big, last] = state?.allSegments().slice(-4) ?? [];
+  keys.base = state?.backups().at(0)?.object.key ?? '';
+  keys.before = first?.object.key ?? '';
+  keys.big = big?.object.key ?? '';
+  keys.after = last?.object.key ?? '';
+  assert.ok((big?.object.lengthBytes ?? 0) > 12 * 1024 * 1024);
+});
+after(async () => {
+  await rig.stop();
+  await s3.stop();
+});
+
+async function executed(server: TestMysql): Promise<string> {
+  const [row] = await server.query<{ gtids: string }>('SELECT @@GLOBAL.gtid_executed AS gtids');
+  return row?.gtids ?? '';
+}
+
+const inMain = (key: string) => join(rig.folder.path, 'store', key);
+
+/** Changes one bit of an object, at a share of its length. @returns what puts it back */
+async function flipIn(key: string, share: number): Promise<() => Promise<void>> {
+  const whole = await readFile(inMain(key));
+  const altered = Buffer.from(whole);
+  const at = Math.floor(whole.length * share);
+  altered[at] = (altered[at] ?? 0) ^ 1;
+  await writeFile(inMain(key), altered);
+  return () => writeFile(inMain(key), whole);
+}
+
+/** @returns what puts it back */
+async function removeIn(key: string): Promise<() => Promise<void>> {
+  const whole = await readFile(inMain(key));
+  await rm(inMain(key));
+  return () => writeFile(inMain(key), whole);
+}
+
+async function assertTruth(dataDir: string): Promise<void> {
+  const restored = await startRestored(dataDir);
+  try {
+    assert.deepEqual(await tableChecksums(restored), truth);
+    assert.equal(await executed(restored), gtids);
+  } finally {
+    await restored.stop();
+  }
+}
+
+test('objects that are missing or damaged in the first store come from the second, also from the middle on', async () => {
+  const restores = [
+    await removeIn(keys.before),
+    await flipIn(keys.big, 0.7),
+    await flipIn(keys.base, 0.7),
+    await flipIn(keys.after, 0.5),
+  ];
+  const targetDir = rig.newTarget();
+  const args = ['restore', '--to', 'latest', '--target-dir', targetDir, '--direct', '--json'];
+  const run = await pitrail(['--config', rig.configFile, ...args]);
+  assert.equal(run.code, 75, run.stderr);
+  const outcome = documentOf<RestoreOutcome>(run);
+  assert.equal(outcome.status, 'restored');
+  const told = outcome.fallovers.map(({ key, from, to }) => [key, from, to]);
+  const wanted = [keys.base, keys.before, keys.big, keys.after].map((key) => [key, 'main', 's3']);
+  assert.deepEqual(told.toSorted(), wanted.toSorted());
+  assert.equal(outcome.falloverCount, 4);
+  assert.ok(outcome.fallovers.every(({ reason }) => reason.length > 20));
+  await assertTruth(targetDir);
+
+  // From the damaged store alone nothing is restored, and nothing is left behind.
+  const alone = rig.newTarget();
+  const refused = await pitrail(
+    ['--config', rig.configFile, 'restore', '--to', 'latest', '--target-dir', alone].concat([
+      '--direct',
+      '--store',
+      'main',
+    ]),
+  );
+  assert.ok(refused.code === 3 || refused.code === 4, `${refused.code}: ${refused.stderr}`);
+  await assert.rejects(access(alone));
+  for (const restore of restores) await restore();
+});
+
+test('a store that goes away before the replay is replaced by the other, and the plan is kept', async () => {
+  const aside = join(rig.folder.path, 'aside');
+  const job = rig.job('latest');
+  const outcome = await restoreDirectly(await rig.context(), job, {
+    onStep: (step) => {
+      if (step === 'replay') renameSync(inMain(''), aside);
+    },
+    onPlanned: () => undefined,
+    onRetry: () => undefined,
+  });
+  await rename(aside, inMain(''));
+  assert.ok(outcome.fallovers.length > 0);
+  assert.ok(outcome.fallovers.every(({ from, to }) => from === 'main' && to === 's3'));
+  await assertTruth(job.targetDir);
+});
+
+test('with both stores whole nothing falls over', async () => {
+  const outcome = await rig.restore('latest');
+  assert.deepEqual(outcome.fallovers, []);
+  assert.equal(outcome.falloverCount, 0);
+  await assertTruth(outcome.dataDir);
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AppError } from '../../src/domain/errors.ts';
+import { carryOf, endRun, openEntity, openTicket, ticketResult } from '../../workflows/archive-entity.ts';
+import { held, noteFence } from '../../workflows/archive-hold.ts';
+import { ARCHIVE_CARRY } from '../../workflows/contracts/archive.ts';
+
+const SOURCE = { cluster: 'shop', source: 'shop-1' };
+
+test('what was asked of a run and not done yet is handed to the next one, as JSON', () => {
+  const entity = openEntity(SOURCE, undefined);
+  entity.rotateAsked = true;
+  entity.lastRefusedSignal = 'not understood';
+  entity.hold = { kind: 'held', epoch: 3 };
+  entity.decisions = [
+    { kind: 'accept-gap', binlog: 'binlog.000007', reason: 'lost', behind: 'binlog.000006' },
+  ];
+  const carried = ARCHIVE_CARRY.schema.parse(JSON.parse(JSON.stringify(carryOf(entity))));
+  assert.deepEqual(carried, carryOf(entity));
+  const next = openEntity(SOURCE, carried);
+  assert.deepEqual(
+    [next.rotateAsked, next.lastRefusedSignal, next.decisions, next.hold],
+    [true, 'not understood', entity.decisions, { kind: 'held', epoch: 3 }],
+  );
+});
+
+test('only a handoff makes an entity give up its epoch, and it writes nothing without one', () => {
+  const entity = openEntity(SOURCE, undefined);
+  assert.throws(() => held(entity), /before its epoch was claimed/);
+  entity.hold = { kind: 'held', epoch: 2 };
+  noteFence(entity, new AppError({ code: 'StoreDown', kind: 'unavailable', message: 'down' }));
+  noteFence(entity, new AppError({ code: 'HandoffMissing', kind: 'conflict', message: 'behind' }));
+  assert.deepEqual(held(entity), { ...SOURCE, epoch: 2 });
+  noteFence(entity, new AppError({ code: 'StaleEpoch', kind: 'conflict', message: 'fenced' }));
+  assert.deepEqual(entity.hold, { kind: 'unclaimed' });
+});
+
+test('a run that ends answers all who wait, and who asks then is sent to the next one at once', () => {
+  const entity = openEntity(SOURCE, undefined);
+  const waiting = openTicket(entity);
+  waiting.archived.push('binlog.000001');
+  const done = openTicket(entity);
+  done.state = { kind: 'done' };
+  endRun(entity);
+  const late = openTicket(entity);
+  assert.deepEqual(
+    [waiting, done, late].map((ticket) => [ticketResult(entity, ticket).state, ticket.archived]),
+    [
+      ['goes-on', ['binlog.000001']],
+      ['done', []],
+      ['goes-on', []],
+    ],
+  );
+});

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Circuit, CLOSED_CIRCUIT } from '../../../src/domain/routing/circuit.ts';
+import { planStaging, type StagedShare } from '../../../src/domain/routing/staging-bound.ts';
+import { effectivePolicies, planStoreHandoff } from '../../../src/domain/routing/store-handoff.ts';
+import {
+  backlogs,
+  judgeArchived,
+  type RoutedStore,
+  routeStores,
+} from '../../../src/domain/routing/store-policy.ts';
+import { SERVER } from '../domain/history.ts';
+import type { Random } from '../domain/random.ts';
+import { onSeeds } from './seeds.ts';
+
+const OPEN: Circuit = {
+  kind: 'open',
+  openedAtMs: 0,
+  failedProbes: 0,
+  probeAtMs: 9,
+  cause: { code: 'StoreUnreachable', message: 'down' },
+};
+const NAMES = ['main', 's3', 'gcs'] as const;
+
+function subset(random: Random, names: readonly string[]): string[] {
+  return names.filter(() => random.once(2));
+}
+
+function randomStores(random: Random): RoutedStore[] {
+  return NAMES.slice(0, 1 + random.int(3)).map((store) => ({
+    store,
+    policy: random.pick(['required', 'catch-up'] as const),
+    circuit: random.once(3) ? OPEN : CLOSED_CIRCUIT,
+  }));
+}
+
+test('a log is archived exactly when every required store holds it, and each backlog is what its store lacks', (t) => {
+  onSeeds(t, 200, (random, message) => {
+    const stores = randomStores(random);
+    const logs = Array.from({ length: random.int(8) }, (_, n) => ({
+      binlog: `binlog.${n}`,
+      lengthBytes: 1 + random.int(100),
+      heldBy: subset(random, NAMES),
+    }));
+    for (const log of logs) {
+      const judgement = judgeArchived(log, stores);
+      const required = stores.filter(({ policy }) => policy === 'required');
+      const isArchived = required.length > 0 && required.every(({ store }) => log.heldBy.includes(store));
+      assert.equal(judgement.kind === 'archived', isArchived, message);
+    }
+    for (const backlog of backlogs(logs, stores)) {
+      const lacking = logs.filter(({ heldBy }) => !heldBy.includes(backlog.store));
+      assert.equal(backlog.logs, lacking.length, message);
+      assert.equal(backlog.next, lacking[0]?.binlog ?? null, message);
+      assert.equal(
+        backlog.bytes,
+        lacking.reduce((sum, it) => sum + it.lengthBytes, 0),
+        message,
+      );
+    }
+  });
+});
+
+test('uploads go to every store whose circuit is closed, and the route says what that means', () => {
+  const [main, s3] = [
+    { store: 'main', policy: 'required', circuit: OPEN },
+    { store: 's3', policy: 'catch-up', circuit: CLOSED_CIRCUIT },
+  ] as const;
+  assert.deepEqual(routeStores([main, s3]), {
+    active: ['s3'],
+    heldBack: ['main'],
+    standing: { kind: 'rerouted', from: ['main'], to: ['s3'] },
+  });
+  const behind = { ...s3, circuit: OPEN };
+  assert.deepEqual(routeStores([main, behind]).standing, { kind: 'staging-only', from: ['main', 's3'] });
+  assert.deepEqual(routeStores([{ ...main, circuit: CLOSED_CIRCUIT }, behind]).standing, { kind: 'normal' });
+});
+
+/** Bytes in the staging folder after a plan, counted anew from what the plan says of each log. */
+function bytesAfter(logs: readonly StagedShare[], plan: ReturnType<typeof planStaging>): number {
+  return plan.decisions.reduce((sum, { kind }, index) => {
+    const log = logs[index] as StagedShare;
+    const stays = kind === 'stage' || (kind === 'keep' && log.lies === 'staged');
+    return sum + (stays ? log.stagingBytes : 0);
+  }, 0);
+}
+
+test('the staging folder stays within its bound, gives up nothing that no store holds, and no more than it must', (t) => {
+  onSeeds(t, 500, (random, message) => {
+    const stores = NAMES.slice(0, 1 + random.int(3));
+    const logs: StagedShare[] = Array.from({ length: random.int(10) }, (_, n) => ({
+      binlog: `binlog.${n}`,
+      stagingBytes: 1 + random.int(50),
+      lies: random.pick(['staged', 'on-server'] as const),
+      heldBy: random.once(3) ? subset(random, stores) : [],
+    }));
+    const bound = random.int(200);
+    const plan = planStaging(logs, stores, bound);
+    assert.equal(plan.decisions.length, logs.length);
+    assert.equal(plan.bytes, bytesAfter(logs, plan), `${message}: its own count`);
+    const kinds = plan.decisions.map(({ kind }) => kind);
+    logs.forEach((log, index) => {
+      const everywhere = stores.every((store) => log.heldBy.includes(store));
+      assert.equal(kinds[index] === 'done', everywhere, message);
+      if (everywhere || log.heldBy.length > 0) return;
+      const allowed = log.lies === 'staged' ? ['keep'] : ['stage', 'leave-on-server'];
+      assert(allowed.includes(kinds[index] ?? ''), `${message}: ${kinds[index]} a log that no store holds`);
+    });
+    const left = kinds.indexOf('leave-on-server');
+    assert(left < 0 || !kinds.slice(left).includes('stage'), `${message}: oldest first`);
+    assert.equal(plan.room, left < 0 ? 'enough' : 'full', message);
+    const unheld = logs.filter(({ lies, heldBy }) => lies === 'staged' && heldBy.length === 0);
+    const needed = unheld.reduce((sum, { stagingBytes }) => sum + stagingBytes, 0);
+    const staged = kinds.filter((kind) => kind === 'stage').length;
+    const alone = staged === 1 && needed === 0 && kinds.filter((kind) => kind === 'keep').length === 0;
+    assert(plan.bytes <= Math.max(bound, needed) || alone, `${message}: ${plan.bytes} of ${bound}`);
+    const given = logs.findLast((log, index) => log.lies === 'staged' && kinds[index] === 'refill');
+    const waits = logs[left]?.stagingBytes ?? 0;
+    if (given !== undefined) {
+      assert(
+        plan.bytes + given.stagingBytes + waits > bound,
+        `${message}: ${given.binlog} was given up for nothing`,
+      );
+    }
+  });
+});
+
+const set = (to: number) => (to === 0 ? '' : `${SERVER}:1-${to}`);
+
+test('a store stands in only with all that was ever called archived, and gives way only to an equal', () => {
+  const stores = (main: Circuit, s3Covers: number, mainCovers = 10) => [
+    { store: 'main', policy: 'required', circuit: main, coveredGtids: set(mainCovers) } as const,
+    { store: 's3', policy: 'catch-up', circuit: CLOSED_CIRCUIT, coveredGtids: set(s3Covers) } as const,
+  ];
+  const facts = { standIns: [], acknowledgedGtids: set(10), comparisons: [] };
+  const plan = (main: Circuit, covers: number) =>
+    planStoreHandoff({ ...facts, stores: stores(main, covers) });
+  assert.deepEqual(plan(CLOSED_CIRCUIT, 0), [{ kind: 'stay', store: 'main' }]);
+  assert.deepEqual(plan(OPEN, 12), [{ kind: 'stand-in', from: 'main', to: 's3' }]);
+  assert.deepEqual(plan(OPEN, 7), [
+    {
+      kind: 'no-stand-in',
+      store: 'main',
+      reasons: [{ store: 's3', reason: 'behind', missingGtids: `${SERVER}:8-10` }],
+    },
+  ]);
+  const standIns = [{ from: 'main', to: 's3' }];
+  const back = (verdict: 'equal' | 'different', mainCovers: number) =>
+    planStoreHandoff({
+      ...facts,
+      standIns,
+      stores: stores(CLOSED_CIRCUIT, 12, mainCovers),
+      comparisons: [{ from: 'main', to: 's3', verdict }],
+    });
+  assert.deepEqual(back('different', 10), [
+    { kind: 'drain', from: 'main', to: 's3', missingGtids: `${SERVER}:11-12` },
+  ]);
+  // The same GTIDs are not enough: the digests must be compared, too.
+  assert.deepEqual(back('different', 12), [{ kind: 'drain', from: 'main', to: 's3', missingGtids: '' }]);
+  assert.deepEqual(back('equal', 12), [{ kind: 'switch-back', from: 'main', to: 's3' }]);
+  assert.deepEqual(
+    effectivePolicies(stores(OPEN, 12), standIns).map(({ policy }) => policy),
+    ['catch-up', 'required'],
+  );
+});
+
+test('two failed stores get two stand-ins, and one that failed itself is none', () => {
+  const store = (name: string, policy: 'required' | 'catch-up', circuit: Circuit) => ({
+    store: name,
+    policy,
+    circuit,
+    coveredGtids: set(10),
+  });
+  const stores = [
+    store('a', 'required', OPEN),
+    store('b', 'required', OPEN),
+    store('c', 'catch-up', OPEN),
+    store('d', 'catch-up', CLOSED_CIRCUIT),
+  ];
+  const steps = planStoreHandoff({ stores, standIns: [], acknowledgedGtids: set(10), comparisons: [] });
+  assert.deepEqual(steps[0], { kind: 'stand-in', from: 'a', to: 'd' });
+  assert.deepEqual(steps[1], {
+    kind: 'no-stand-in',
+    store: 'b',
+    reasons: [
+      { store: 'a', reason: 'required-itself', missingGtids: '' },
+      { store: 'c', reason: 'circuit-open', missingGtids: '' },
+      { store: 'd', reason: 'stands-in-already', missingGtids: '' },
+    ],
+  });
+});

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { openCatalog } from '../../src/catalog/catalog.ts';
+import type { CatalogState } from '../../src/catalog/fold.ts';
+import type { RunningProcess } from '../../src/process/start.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { ArchiveStatus } from '../../workflows/contracts/archive.ts';
+import { startS3, type TestS3 } from '../support/s3.ts';
+import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { type ArchiveWorld, filesUnder, startArchiveWorld, until } from './archive-world.ts';
+
+/** As many as a worker runs of transfers, and more. */
+const SLOW_TRANSFERS = 12;
+/** Slots of one queue of a worker. */
+const SLOTS = 8;
+
+let world: ArchiveWorld;
+let s3: TestS3;
+let proxy: TcpProxy;
+let worker: RunningProcess;
+
+/** Beside the world's own cluster, one more on the same server whose only store is behind a slow line. */
+before(async () => {
+  s3 = await startS3('staging');
+  proxy = await tcpProxy({ host: s3.host, port: s3.port });
+  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
+  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
+  world = await startArchiveWorld();
+  const config = parse(await readFile(world.config, 'utf8'));
+  const { shop } = config.clusters;
+  config.clusters.slow = {
+    ...shop,
+    sources: [{ ...shop.sources[0], id: 'slow-1' }],
+    stores: [{ id: 's3', s3: slowStore() }],
+    archive: { ...shop.archive, parallelTransfers: SLOW_TRANSFERS },
+  };
+  await writeFile(world.config, stringify(config));
+  worker = await world.startWorker();
+  const applied = await world.pitrail('apply');
+  assert.equal(applied.code, 0, applied.stderr);
+});
+after(async () => {
+  await world.stop();
+  await proxy.stop();
+  await s3.stop();
+});
+
+function slowStore() {
+  return {
+    bucket: s3.bucket,
+    region: s3.region,
+    endpoint: `http://${proxy.host}:${proxy.port}`,
+    prefix: 'slow',
+    pathStyle: true,
+    accessKeyId: { env: 'TEST_S3_ACCESS' },
+    secretAccessKey: { env: 'TEST_S3_SECRET' },
+  };
+}
+
+async function slowCatalog(): Promise<CatalogState> {
+  const { accessKeyId, secretAccessKey, ...place } = slowStore();
+  const credentials = { accessKeyId, secretAccessKey };
+  const store = await openStore({ kind: 's3', id: 's3', ...place, credentials });
+  try {
+    return await openCatalog(store).read();
+  } finally {
+    await store.close();
+  }
+}
+
+/** Writes a log that does not shrink when it is compressed. */
+async function randomLog(): Promise<string> {
+  await world.mysql.run(
+    'INSERT INTO d.t (v) SELECT HEX(RANDOM_BYTES(1024)) FROM information_schema.COLUMNS LIMIT 200',
+    'FLUSH BINARY LOGS',
+  );
+  return String((await world.closed()).at(-1));
+}
+
+async function runningUploads(): Promise<number> {
+  const { raw } = await slow().describe();
+  return (raw.pendingActivities ?? []).filter(
+    ({ activityType, state }) => activityType?.name === 'uploadSegment' && Number(state) === STARTED,
+  ).length;
+}
+
+/** temporal.api.enums.v1.PendingActivityState */
+const STARTED = 2;
+
+function slow() {
+  return world.client.workflow.getHandle('archive/slow/slow-1');
+}
+
+async function isStaged(cluster: string, source: string, binlog: string): Promise<boolean> {
+  const names = await filesUnder(join(world.dir, 'staging', cluster, source));
+  return names.some((name) => name.startsWith(`${binlog}.`) && name.endsWith('.log'));
+}
+
+test('while every transfer hangs, servers are looked at and logs are staged, so that a purge loses nothing', async () => {
+  await slow().signal('pause', {});
+  await until('it is paused', async () => (await slow().query<ArchiveStatus>('status')).phase === 'paused');
+  for (let i = 0; i < SLOW_TRANSFERS; i += 1) await randomLog();
+  proxy.setWeather({ kind: 'throttle', bytesPerSecond: 1_000 });
+  await slow().signal('resume', {});
+  await until('all slots for transfers are taken', async () => (await runningUploads()) === SLOTS);
+
+  const later = await randomLog();
+  await until('the other cluster sees it and is safe', () => isStaged('shop', 'shop-1', later));
+  assert.ok((await world.status()).backlog.logs > 0);
+  await until('the round that lasts is safe', () => isStaged('slow', 'slow-1', later), 120_000);
+  assert.ok((await runningUploads()) > 0, 'the very same round goes on');
+  await world.mysql.run('FLUSH BINARY LOGS');
+  await world.mysql.run(`PURGE BINARY LOGS TO '${(await world.closed()).at(-1)}'`);
+  assert.ok(!(await world.closed()).includes(later));
+
+  proxy.setWeather({ kind: 'clear' });
+  const once = await world.pitrail('archive', '--once', '--cluster', 'slow', '--json');
+  assert.equal(once.code, 0, once.stdout + once.stderr);
+  const state = await slowCatalog();
+  assert.ok(state.allSegments().some(({ segment }) => segment.binlog === later));
+  assert.deepEqual([state.acceptedGaps(), state.deadLetters()], [[], []]);
+  assert.equal((await world.pitrail('archive', '--once', '--cluster', 'shop')).code, 0);
+  assert.ok((await world.archived()).includes(later));
+});
+
+test('while the key cannot be read nothing is archived, and what is closed is staged all the same', async () => {
+  const key = join(world.dir, 'key');
+  // One that has the key already would go on with it.
+  await worker.stop();
+  await rename(key, `${key}.away`);
+  await world.startWorker();
+  const binlog = await randomLog();
+  await until('it says so', async () => (await world.status()).lastFailure?.code === 'KeyFileMissing');
+  await until('the log is staged', () => isStaged('shop', 'shop-1', binlog));
+  await world.mysql.run('FLUSH BINARY LOGS');
+  await world.mysql.run(`PURGE BINARY LOGS TO '${(await world.closed()).at(-1)}'`);
+  await rename(`${key}.away`, key);
+  await until('it is archived', async () => (await world.archived()).includes(binlog));
+  assert.deepEqual((await world.catalog()).acceptedGaps(), []);
+});

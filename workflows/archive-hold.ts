@@ -1,0 +1,31 @@
+import { AppError } from '../src/domain/errors.ts';
+import { handedAway } from '../src/domain/routing/hold.ts';
+import { hostActivities } from './archive-activities.ts';
+import type { ArchiveEntity } from './archive-entity.ts';
+
+/**
+ * Takes the epoch of the archive where this entity has none, and keeps it from then on, also in the
+ * next run: read again on the way, a handoff would be undone by the writer that it fences.
+ *
+ * @throws refused `HandedAway` where the source was handed to another: asked again by the next round
+ */
+export async function claimOnce(entity: ArchiveEntity, host: string): Promise<void> {
+  if (entity.hold.kind !== 'held') entity.hold = await hostActivities(host).claimHold(entity.input);
+  if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
+}
+
+/** The source with the epoch in which it is written. */
+export function held(entity: ArchiveEntity) {
+  const { input, hold } = entity;
+  if (hold.kind === 'held') return { ...input, epoch: hold.epoch };
+  throw new AppError({
+    code: 'WriterWithoutHold',
+    kind: 'bug',
+    message: `An entry for ${input.source} was to be written before its epoch was claimed, so it was not.`,
+  });
+}
+
+/** Gives up an epoch that a handoff has ended: the next round asks whether the source may be written at all. */
+export function noteFence(entity: ArchiveEntity, error: AppError): void {
+  if (error.code === 'StaleEpoch') entity.hold = { kind: 'unclaimed' };
+}
