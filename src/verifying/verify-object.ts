@@ -53,11 +53,13 @@ export async function lookAtObject(
   if (info.lengthBytes !== lengthBytes) {
     return damaged('other-length', `it has ${info.lengthBytes} bytes where the catalog says ${lengthBytes}`);
   }
-  if (info.crc32 === null) return { kind: 'present', by: 'length' };
-  if (info.crc32 === crc32) return { kind: 'present', by: 'checksum' };
+  const { checksum } = info;
+  // GCS keeps a CRC-32C, with which the catalog's CRC-32 cannot be compared: reading proves that one.
+  if (checksum === null || checksum.kind !== 'crc32') return { kind: 'present', by: 'length' };
+  if (checksum.hex === crc32) return { kind: 'present', by: 'checksum' };
   return damaged(
     'other-checksum',
-    `the store keeps CRC-32 ${info.crc32} for it where the catalog says ${crc32}`,
+    `the store keeps CRC-32 ${checksum.hex} for it where the catalog says ${crc32}`,
   );
 }
 
