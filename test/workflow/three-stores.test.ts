@@ -115,11 +115,8 @@ test('check finds the GCS store able and whole, and status shows it in step', as
     findings: { part: string; status: string; message: string }[];
   };
   const ofGcs = findings.filter(({ part }) => part === 'store shop/gcs');
-  assert.deepEqual(
-    ofGcs.map(({ status }) => status),
-    ['ok', 'ok'],
-    JSON.stringify(ofGcs),
-  );
+  assert.ok(ofGcs.length > 0);
+  assert.deepEqual([...new Set(ofGcs.map(({ status }) => status))], ['ok'], JSON.stringify(ofGcs));
   assert.match(
     ofGcs[0]?.message ?? '',
     /^gs:\/\/archive\/prod at 127\.0\.0\.1:\d+ creates objects only where/,
