@@ -146,9 +146,13 @@ test('while every transfer hangs, servers are looked at and logs are staged, so 
 test('a step that fails before the look at the server keeps nothing from being staged', async () => {
   const damaged = await unreadableLog();
   await until('it is a dead letter', async () => (await world.status()).deadLetters.length > 0);
+  // Paused, so that the next step of all is to carry out the decision.
+  await world.entity().signal('pause', {});
+  await until('it is paused', async () => (await world.status()).phase === 'paused');
   await rename(world.storeDir, `${world.storeDir}.away`);
   await writeFile(world.storeDir, '');
   await world.entity().signal('acceptGap', { binlog: damaged, reason: 'damaged on purpose' });
+  await world.entity().signal('resume', {});
   const binlog = await randomLog();
   await until(
     'the decision cannot be carried out',
