@@ -1,14 +1,13 @@
 import { type AcceptedGap, acceptGap } from '../src/archiving/accept-gap.ts';
 import { commitSegment, type Signature } from '../src/archiving/commit.ts';
-import { discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
-import type { Discovery, LetterRef } from '../src/archiving/discovery.ts';
+import { type DiscoverOptions, discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
+import type { LetterRef } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
 import { claimHold } from '../src/archiving/hold.ts';
 import type { Acceptance } from '../src/archiving/judge-gap.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
 import {
-  type Repositories,
   type Repository,
   repositoryIn,
   sharedRepositoryId,
@@ -19,6 +18,7 @@ import type { ArchiveResources, ArchiveSourceContext, ServerContext } from '../s
 import { rotateBinlog } from '../src/archiving/rotate.ts';
 import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
+import { AppError } from '../src/domain/errors.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
 import type { Claim } from '../src/domain/routing/hold.ts';
 import { readServerFacts } from '../src/mysql/facts.ts';
@@ -66,6 +66,7 @@ export interface LogsInput extends SourceName {
 }
 
 export interface AcceptGapInput extends HeldName {
+  readonly heads: DiscoverInput['heads'];
   readonly acceptance: Acceptance;
   /** Logs that were given up before, and those that are given up together with this one. */
   readonly givenUp: readonly LetterRef[];
@@ -109,10 +110,20 @@ export function archiveHostActivities(resources: ArchiveResources) {
     claimHold: (input: SourceName) => withHeartbeat(() => claimOrStage(resources, input)),
 
     /** Looks at server, staging folder and catalogs, and decides the round. */
-    discoverBinlogs: (input: DiscoverInput) => withHeartbeat(() => discoverOrStage(resources, input)),
+    discoverBinlogs: (input: DiscoverInput) =>
+      on(input, ({ withSession, ...context }) =>
+        withSession((session) => {
+          const { setAside, givenUp } = input;
+          const nowMs = Date.now();
+          return discover({ ...context, session, heads: headsOf(input), setAside, givenUp, nowMs });
+        }),
+      ),
 
-    /** Links what the server has closed into the staging folder, while transfers last and no round looks. */
-    stageClosed: (input: SourceName) => on(input, (context) => stageAll(context, context.repositories.all)),
+    /** Links what the server has closed into the staging folder, where no round looks: transfers last, or it failed. */
+    stageClosed: ({ cluster, source }: SourceName) =>
+      withHeartbeat(async () =>
+        stageAll(resources.server(cluster, source), await openedStores(resources, cluster)),
+      ),
 
     /** Links closed logs into the staging folder. Returns how many; the first that vanished ends it. */
     stageBinlogs: (input: LogsInput) =>
@@ -156,23 +167,21 @@ async function claimOrStage(resources: ArchiveResources, { cluster, source }: So
   }
 }
 
-/** Where the stores cannot even be opened (a key or a credential is gone), what is closed is staged all the same. */
-async function discoverOrStage(resources: ArchiveResources, input: DiscoverInput): Promise<Discovery> {
-  const server = resources.server(input.cluster, input.source);
-  const { setAside, givenUp } = input;
-  const heads = new Map(
-    input.heads.map(({ store, sequence, sha256 }) => [store, { sequence, sha256: parseSha256(sha256) }]),
+function headsOf({ heads }: Pick<DiscoverInput, 'heads'>): DiscoverOptions['heads'] {
+  return new Map(
+    heads.map(({ store, sequence, sha256 }) => [store, { sequence, sha256: parseSha256(sha256) }]),
   );
-  let repositories: Repositories;
+}
+
+/** The stores of a cluster, whose catalogs may be known; none where they cannot be opened now. */
+async function openedStores(resources: ArchiveResources, cluster: string): Promise<readonly Repository[]> {
   try {
-    repositories = await resources.repositories(input.cluster);
+    return (await resources.repositories(cluster)).all;
   } catch (error) {
-    await stageAll(server, []);
+    // The round says so; staging needs neither key nor store.
+    if (error instanceof AppError) return [];
     throw error;
   }
-  return server.withSession((session) =>
-    discover({ ...server, repositories, session, heads, setAside, givenUp, nowMs: Date.now() }),
-  );
 }
 
 function stageAll(server: ServerContext, repositories: readonly Repository[]): Promise<void> {
@@ -205,8 +214,8 @@ function acceptLetter(
   const sign = signHeld('host', input);
   return withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
-    const look = { source, session, repositories, cache, heads: new Map(), setAside: [], nowMs: Date.now() };
-    const view = await viewSource({ ...look, givenUp });
+    const look = { source, session, repositories, cache, setAside: [], givenUp, nowMs: Date.now() };
+    const view = await viewSource({ ...look, heads: headsOf(input) });
     return acceptGap({ view, repositories, acceptance, reason, sign });
   });
 }

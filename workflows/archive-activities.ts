@@ -50,6 +50,12 @@ export function hostActivities(host: string): Omit<ArchiveHostActivities, 'stage
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, taskQueue: hostQueue(host) });
 }
 
+/** As `hostActivities`, tried once: for what the next round does again. */
+export function hostActivitiesOnce(host: string): Pick<ArchiveHostActivities, 'stageClosed'> {
+  const retry = { maximumAttempts: 1 };
+  return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry, taskQueue: hostQueue(host) });
+}
+
 /** Staging on the host of a source: short where logs can be linked, and as long as they are large where not. */
 export function stagingActivities(host: string): Pick<ArchiveHostActivities, 'stageBinlogs'> {
   return proxyActivities<ArchiveHostActivities>({ ...LONG, taskQueue: hostQueue(host) });

@@ -55,12 +55,19 @@ async function accept(
   const gives = givenBy(letter);
   const givenUp = [...entity.givenUp, ...givenUpTogether(entity)];
   const acceptance = { letter: refOf(letter), gives };
-  const outcome = await hostActivities(host).acceptGap({ ...held(entity), acceptance, givenUp, reason });
+  const { heads } = entity;
+  const outcome = await hostActivities(host).acceptGap({
+    ...held(entity),
+    heads,
+    acceptance,
+    givenUp,
+    reason,
+  });
   if (outcome.kind === 'too-early') return outcome.behind;
-  // The log behind a gap is archived after all; any other log is given up for good.
-  if (gives === 'log') entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
   // A gap that is accepted ends, for readers of the catalog, every refusal before it.
   for (const other of entity.deadLetters) if (other !== letter) await writeDown(entity, other);
+  // The log behind a gap is archived after all; any other log is given up for good.
+  if (gives === 'log') entity.givenUp = [...entity.givenUp, refOf(letter)].slice(-MAX_GIVEN_UP);
   return null;
 }
 

@@ -35,6 +35,8 @@ export interface ArchiveEntity {
   phase: ArchiveStatus['phase'];
   /** `ending`: the next run takes over, and whoever asks now is sent to it. */
   run: 'open' | 'ending';
+  /** The host of the source's files; null before the first round of a run has asked. */
+  host: string | null;
   round: number;
   hold: WriterHold;
   archivedThrough: ArchivedThrough | null;
@@ -79,6 +81,7 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     ...(carried ?? FRESH),
     phase: 'starting',
     run: 'open',
+    host: null,
     round: 0,
     rotationNotBefore: 0,
     backlog: { logs: 0, bytes: 0 },

@@ -29,11 +29,16 @@ export interface RoundResult {
 export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> {
   entity.phase = 'discovering';
   const settings = await controlActivities().archiveSettings(entity.input);
+  entity.host = settings.host;
   await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
+  // First of all: what comes after it may fail, and the server purges all the same.
   const ready = await stage(entity, settings, found);
+  await noteProblems(entity, found.problems);
+  if (found.release.length > 0)
+    await hostActivities(settings.host).releaseBinlogs({ ...entity.input, logs: found.release });
   entity.phase = 'transferring';
   const archived =
     ready.length === 0
@@ -55,9 +60,6 @@ async function lookAtSource(entity: ArchiveEntity, { host }: ArchiveSettings): P
   entity.backlog = found.backlog;
   entity.archivedThrough = found.archivedThrough;
   for (const ticket of ticketsOfRound(entity)) ticket.remaining ??= found.backlog.logs;
-  await noteProblems(entity, found.problems);
-  if (found.release.length > 0)
-    await hostActivities(host).releaseBinlogs({ ...entity.input, logs: found.release });
   return found;
 }
 

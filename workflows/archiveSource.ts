@@ -19,6 +19,7 @@ import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { noteFence } from './archive-hold.ts';
 import { archiveRound } from './archive-round.ts';
+import { stageAllTheSame } from './archive-staging.ts';
 import { archiveDetails } from './archive-words.ts';
 import {
   ARCHIVE_CARRY,
@@ -90,6 +91,7 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     for (const ticket of ticketsOfRound(entity)) {
       ticket.state = { kind: 'failed', error: toFailure(described) };
     }
+    entity.lastFailure = failureOf(await stageAllTheSame(entity, described), nowText());
     return DEFAULT_POLL_SECONDS;
   }
 }

@@ -75,8 +75,9 @@ function inTurn(
 ): RoundDecision {
   const [first] = decision.archive;
   if (first === undefined) return decision;
+  // One that goes on with another's timeline by a handoff has begun, too.
   const begun = (server: ServerView) =>
-    view.stores.map(({ state }) => state.timelines().some((line) => line.serverUuid === server.serverUuid));
+    view.stores.map(({ state }) => newestLine(state, server.serverUuid) !== null);
   const own = begun(view);
   const isOvertaken = later.some((server) => begun(server).some((has, store) => has && !own[store]));
   if (isOvertaken) {

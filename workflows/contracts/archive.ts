@@ -158,7 +158,7 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
         kind: z.enum(['retry', 'accept-gap']),
         binlog: z.string(),
         reason: z.string(),
-        behind: z.string().nullable(),
+        behind: z.string().nullable().default(null),
       }),
     ),
     heads: z.array(z.strictObject({ store: z.string(), sequence: z.number(), sha256: z.string() })),
@@ -166,8 +166,9 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
     lastSuccessAt: z.string().nullable(),
     lastFailure: roundFailure.nullable(),
     rotationFailure: roundFailure.nullable(),
-    rotateAsked: z.boolean(),
-    lastRefusedSignal: z.string().nullable(),
+    // A run of an earlier version hands over neither.
+    rotateAsked: z.boolean().default(false),
+    lastRefusedSignal: z.string().nullable().default(null),
   }),
   example: 'nothing: leave the second argument out, it is for continue-as-new',
 };
