@@ -174,6 +174,9 @@ const cluster = z.strictObject({
   signing: signing.optional(),
   archive: archive.prefault({}),
   restore: restore.prefault({}),
+  auditFile: path
+    .optional()
+    .describe('The audit log of this machine. Default: audit.jsonl in restore.scratchDir.'),
 });
 
 const temporal = z.strictObject({

@@ -48,6 +48,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       mysqld: absolute(restore.mysqld),
       memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
     },
+    auditFile: absolute(cluster.auditFile) ?? join(resolve(base, restore.scratchDir), 'audit.jsonl'),
   };
 }
 

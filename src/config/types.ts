@@ -85,6 +85,8 @@ export interface ClusterConfig {
   readonly signing: { readonly keyFile: string | null; readonly publicKeyFile: string | null };
   readonly archive: ArchiveConfig;
   readonly restore: RestoreConfig;
+  /** Where this machine writes down restores, refusals, handoffs and purges. */
+  readonly auditFile: string;
 }
 
 /** What of Temporal pitrail.yaml says; null leaves it to Temporal's own profile and environment. */

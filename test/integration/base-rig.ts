@@ -107,6 +107,7 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
     signing: { keyFile: null, publicKeyFile: null },
     archive: { pollSeconds: 1, rotateSeconds: 0, parallelTransfers: 2, level: 3 },
     restore: { scratchDir: dir, mysqld: null, memoryBytes: null },
+    auditFile: join(dir, 'audit.jsonl'),
   };
   return { socket: source.socket, user, stagingDir, cluster };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
+import { checkAudit } from '../checks/audit.ts';
 import { checkBacklog } from '../checks/backlog.ts';
 import { type CheckFinding, exitOf, failedBy, findingsOf, ok, warning } from '../checks/finding.ts';
 import { checkSource } from '../checks/source.ts';
@@ -56,6 +57,7 @@ async function checkCluster(
     checkKeys(cluster, env),
     ...cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive)),
     checkStores(cluster),
+    checkAudit(cluster),
   ]);
   const known = found.flat();
   const backlogs = await Promise.all(
