@@ -33,10 +33,16 @@ const source = z.strictObject({
   host: text.optional(),
   port: z.int().min(1).max(65535).optional().describe('Default: 3306.'),
   tls: z
-    .union([z.literal('off'), z.literal('required'), z.strictObject({ ca: path })])
+    .union([
+      z.literal('off'),
+      z.literal('required'),
+      z.strictObject({ verify: z.enum(['ca', 'identity', 'off']).default('ca'), ca: path.optional() }),
+    ])
     .optional()
     .describe(
-      'For host and port. required (default) encrypts; { ca: FILE } also proves who answers; off does neither.',
+      'For host and port. Default { verify: ca }: an authority in the file ca, or one that this host trusts, ' +
+        'must have signed the certificate of the server; verify: identity: it must name the host, too. ' +
+        'required (or verify: off) encrypts and proves nothing, off does neither: both are warned of.',
     ),
   user: text,
   password: secret,
@@ -50,6 +56,9 @@ const prefix = z
 const endpoint = z
   .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
   .optional();
+const caFile = path
+  .optional()
+  .describe('PEM file of the authorities that may have signed the certificate of the endpoint.');
 
 const s3 = z.strictObject({
   bucket: z
@@ -61,6 +70,7 @@ const s3 = z.strictObject({
   region: text,
   prefix,
   endpoint,
+  caFile,
   pathStyle: z.boolean().default(false).describe('For most servers other than AWS: true.'),
   accessKeyId: secret
     .optional()

@@ -77,13 +77,21 @@ function settleSource(
 function settleEndpoint(source: WrittenCluster['sources'][number], base: string): SourceEndpoint {
   if (source.socket !== undefined) return { kind: 'socket', socket: resolve(base, source.socket) };
   if (source.host === undefined) throw unchecked('a source without socket and host');
-  const tls = source.tls ?? 'required';
   return {
     kind: 'tcp',
     host: source.host,
     port: source.port ?? DEFAULT_PORT,
-    tls: typeof tls === 'string' ? tls : { ca: resolve(base, tls.ca) },
+    tls: settleTls(source.tls ?? { verify: 'ca' }, base),
   };
+}
+
+function settleTls(
+  tls: NonNullable<WrittenCluster['sources'][number]['tls']>,
+  base: string,
+): Extract<SourceEndpoint, { kind: 'tcp' }>['tls'] {
+  if (typeof tls === 'string') return tls;
+  if (tls.verify === 'off') return 'required';
+  return { verify: tls.verify, ca: tls.ca === undefined ? null : resolve(base, tls.ca) };
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {
@@ -99,6 +107,7 @@ function settleStore(store: WrittenCluster['stores'][number], base: string): Sto
     region: s3.region,
     prefix: s3.prefix,
     endpoint: s3.endpoint ?? null,
+    caFile: s3.caFile === undefined ? null : resolve(base, s3.caFile),
     pathStyle: s3.pathStyle,
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined

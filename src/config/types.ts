@@ -7,8 +7,8 @@ export type SourceEndpoint =
       readonly kind: 'tcp';
       readonly host: string;
       readonly port: number;
-      /** `required` encrypts; a CA file also proves who answers. */
-      readonly tls: 'off' | 'required' | { readonly ca: string };
+      /** `required` encrypts and proves nothing. A `ca` of null: the authorities of this host are trusted. */
+      readonly tls: 'off' | 'required' | { readonly verify: 'ca' | 'identity'; readonly ca: string | null };
     };
 
 export interface SourceConfig {
@@ -35,6 +35,8 @@ export type StoreConfig =
       /** Without slashes at its ends; empty for the whole bucket. */
       readonly prefix: string;
       readonly endpoint: string | null;
+      /** PEM file of the authorities that may have signed the certificate of the endpoint; null for those of this host. */
+      readonly caFile: string | null;
       readonly pathStyle: boolean;
       /** Null: the usual AWS sources are asked. */
       readonly credentials: { readonly accessKeyId: SecretRef; readonly secretAccessKey: SecretRef } | null;

@@ -92,6 +92,7 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
       region: s3.region,
       prefix: 'prod',
       endpoint: s3.endpoint,
+      caFile: null,
       pathStyle: true,
       credentials: {
         accessKeyId: { env: S3_ACCESS_VARIABLE },

@@ -48,6 +48,7 @@ async function archivedInS3(): Promise<string[]> {
     bucket: s3.bucket,
     region: s3.region,
     endpoint: s3.endpoint,
+    caFile: null,
     prefix: 'prod',
     pathStyle: true,
     credentials: { accessKeyId: { env: 'TEST_S3_ACCESS' }, secretAccessKey: { env: 'TEST_S3_SECRET' } },

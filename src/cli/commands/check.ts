@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
+import { weakTransports } from '../../config/transport.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
 import { checkAudit } from '../checks/audit.ts';
 import { checkBacklog } from '../checks/backlog.ts';
@@ -63,7 +64,8 @@ async function checkCluster(
   const backlogs = await Promise.all(
     cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
   );
-  return [...known, ...backlogs.flat()];
+  const weak = weakTransports(cluster).map(({ part, message, hint }) => warning(part, message, hint));
+  return [...known, ...backlogs.flat(), ...weak];
 }
 
 function checkKeys(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Promise<readonly CheckFinding[]> {

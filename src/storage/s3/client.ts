@@ -1,4 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { readCaFile } from '../../config/ca-file.ts';
+import { MINIMUM_TLS } from '../../domain/transport.ts';
 
 /** Time limits of requests; a test may shorten them. */
 export interface S3Timeouts {
@@ -22,6 +24,8 @@ export interface S3StoreConfig {
   readonly prefix?: string;
   /** Another server than AWS. */
   readonly endpoint?: string | null;
+  /** PEM file of the authorities that may have signed its certificate; those of this host where null. */
+  readonly caFile?: string | null;
   readonly forcePathStyle?: boolean;
   /** Asked now and again, so that rotated credentials are taken up; the SDK's own chain where null. */
   readonly credentials?: (() => Promise<S3Credentials>) | null;
@@ -33,7 +37,7 @@ const CREDENTIALS_LAST_MS = 10 * 60 * 1000;
 /** More than the parts in flight of a few transfers; further requests wait. */
 const MAX_SOCKETS = 64;
 
-/** A client whose own retries are few, with jitter; whoever calls may try again later. */
+/** A client whose own retries are few, with jitter; whoever calls may try again later. @throws config `CaUnreadable` */
 export function buildS3Client(config: S3StoreConfig): S3Client {
   const { connectMs, idleMs } = config.timeouts ?? DEFAULT_TIMEOUTS;
   const given = config.credentials ?? null;
@@ -58,9 +62,13 @@ export function buildS3Client(config: S3StoreConfig): S3Client {
       connectionTimeout: connectMs,
       socketTimeout: idleMs,
       httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS, ...MINIMUM_TLS, ...authorities(config) },
     },
   });
+}
+
+function authorities({ caFile = null }: S3StoreConfig): { readonly ca?: string } {
+  return caFile === null ? {} : { ca: readCaFile(caFile) };
 }
 
 /** For people: where the objects lie. */
