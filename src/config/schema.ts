@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LISTEN_RULE, readListen } from './listen.ts';
 
 /**
  * The shape of pitrail.yaml as a person writes it. What depends on more than one field is in
@@ -199,10 +200,20 @@ const temporal = z.strictObject({
   apiKey: secret.optional(),
 });
 
+const worker = z.strictObject({
+  listen: z
+    .union([z.int().min(0).max(65_535), z.string().refine((it) => readListen(it) !== undefined, LISTEN_RULE)])
+    .optional()
+    .describe(
+      'Where workers serve metrics and health: PORT (of this host only) or HOST:PORT. Default: nowhere.',
+    ),
+});
+
 export const configSchema = z
   .strictObject({
     region: name.default('local').describe('Part of the names of task queues.'),
     temporal: temporal.prefault({}),
+    worker: worker.prefault({}),
     clusters: z.record(name, cluster),
   })
   .describe('Configuration of pitrail');

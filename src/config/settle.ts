@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
+import { readListen } from './listen.ts';
 import { parseSize, type WrittenCluster, type WrittenConfig } from './schema.ts';
 import type { SecretRef } from './secret.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint, StoreConfig } from './types.ts';
@@ -21,6 +22,7 @@ export function settleConfig(written: WrittenConfig, file: string): PitrailConfi
       profile: temporal.profile ?? null,
       apiKey: temporal.apiKey === undefined ? null : settleSecret(temporal.apiKey, base),
     },
+    worker: { listen: readListen(String(written.worker.listen ?? '')) ?? null },
     clusters: Object.entries(written.clusters).map(([name, cluster]) => settleCluster(name, cluster, base)),
   };
 }

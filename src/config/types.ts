@@ -1,3 +1,4 @@
+import type { ListenAddress } from './listen.ts';
 import type { SecretRef } from './secret.ts';
 
 /** Where a source listens. */
@@ -105,5 +106,7 @@ export interface PitrailConfig {
   readonly file: string;
   readonly region: string;
   readonly temporal: TemporalConfig;
+  /** Where workers serve metrics and health; null: nowhere. */
+  readonly worker: { readonly listen: ListenAddress | null };
   readonly clusters: readonly ClusterConfig[];
 }

@@ -1,5 +1,6 @@
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
 import { AppError } from '../domain/errors.ts';
+import { traceFields } from '../telemetry/trace.ts';
 import { toAppError } from './errors.ts';
 import { type TlsChoice, tcpOptions } from './tcp-options.ts';
 
@@ -92,6 +93,8 @@ function connectionOptions(
     dateStrings: true,
     timezone: 'Z',
     enableKeepAlive: true,
+    // Shown by the server in performance_schema.session_connect_attrs, beside its slow statements.
+    connectAttributes: { program_name: 'pitrail', ...traceFields() },
   };
 }
 

@@ -1,11 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
 import type { AppError } from '../../src/domain/errors.ts';
 import { probeStore } from '../../src/storage/probe.ts';
 import { openS3Store } from '../../src/storage/s3/store.ts';
+import { traceOfRun, withTrace } from '../../src/telemetry/trace.ts';
 import { assertNoCanary } from '../support/canary.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
@@ -89,4 +90,20 @@ test('TLS 1.1 is refused whatever this process allows', async () => {
     await old.stop();
     restore();
   }
+});
+
+test("the store's own access log tells of which workflow run each request was a part", async () => {
+  const trace = traceOfRun('0199b8a1-0000-7abc-8def-0123456789ab');
+  await withTrace(trace, () => probe('ours.pem'));
+  const lines = (await readFile(s3.accessLog, 'utf8')).split('\n');
+  const traced = lines.filter((line) => line.includes(`trace/${trace.traceId}`));
+  for (const request of ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'GetObject', 'HeadObject']) {
+    assert.ok(
+      traced.some((line) => line.includes(`s3_${request} `)),
+      request,
+    );
+  }
+  assert.ok(
+    traced.every((line) => line.includes(' pitrail ') && line.includes(' 200 ') !== line.includes(' 412 ')),
+  );
 });

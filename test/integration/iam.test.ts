@@ -197,7 +197,7 @@ test('a restorer restores, from this store alone', { timeout: 240_000 }, async (
 });
 
 test('a restorer cannot create, delete or lock anything', async () => {
-  const store = openStore(storeAs('restore'));
+  const store = await openStore(storeAs('restore'));
   const client = s3.client(accounts.restore);
   try {
     await assert.rejects(probeStore(store), { code: 'StoreDenied', kind: 'refused' });

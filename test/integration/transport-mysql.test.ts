@@ -234,6 +234,19 @@ test('check proves servers by default, and warns loudly of what is not proven', 
   for (const id of ['off', 'required', 'unverified']) has(of(id), 'ok', /answers at 127/);
 });
 
+test('a worker says at its start, in its log, what is not proven', { timeout: 120_000 }, async () => {
+  // The configuration of the test before; nothing listens where it says that Temporal is.
+  const run = await pitrail(['worker', '--config', join(folder.path, 'pitrail.yaml')]);
+  assert.equal(run.code, 75, run.stderr);
+  const lines = run.stderr.split('\n').filter((line) => line.startsWith('{'));
+  const events = lines.map((line) => JSON.parse(line) as Readonly<Record<string, string>>);
+  const weak = events.filter(({ event }) => event === 'weak-transport');
+  assert.deepEqual(
+    weak.map(({ level, part }) => [level, part]),
+    ['unsaid', 'off', 'required', 'unverified'].map((id) => ['warn', `source shop/${id}`]),
+  );
+});
+
 test('an authority that the host trusts needs no file', { timeout: 120_000 }, async () => {
   // Where OpenSSL looks for them, on this host.
   const env = { SSL_CERT_FILE: join(folder.path, 'ca.pem') };

@@ -1,6 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { readCaFile } from '../../config/ca-file.ts';
 import { MINIMUM_TLS } from '../../domain/transport.ts';
+import { traceRequests } from './trace-requests.ts';
 
 /** Time limits of requests; a test may shorten them. */
 export interface S3Timeouts {
@@ -41,7 +42,7 @@ const MAX_SOCKETS = 64;
 export function buildS3Client(config: S3StoreConfig): S3Client {
   const { connectMs, idleMs } = config.timeouts ?? DEFAULT_TIMEOUTS;
   const given = config.credentials ?? null;
-  return new S3Client({
+  const client = new S3Client({
     region: config.region,
     forcePathStyle: config.forcePathStyle ?? false,
     ...(config.endpoint === undefined || config.endpoint === null ? {} : { endpoint: config.endpoint }),
@@ -53,6 +54,7 @@ export function buildS3Client(config: S3StoreConfig): S3Client {
             expiration: new Date(Date.now() + CREDENTIALS_LAST_MS),
           }),
         }),
+    customUserAgent: 'pitrail',
     maxAttempts: 4,
     retryMode: 'standard',
     // CRCs are given with each upload and compared on each read here; the SDK need not compute others.
@@ -65,6 +67,8 @@ export function buildS3Client(config: S3StoreConfig): S3Client {
       httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS, ...MINIMUM_TLS, ...authorities(config) },
     },
   });
+  traceRequests(client);
+  return client;
 }
 
 function authorities({ caFile = null }: S3StoreConfig): { readonly ca?: string } {
