@@ -1,4 +1,5 @@
 import { type AcceptedGap, acceptGap } from '../src/archiving/accept-gap.ts';
+import { auditGap, auditRefusal } from '../src/archiving/audit-archive.ts';
 import { commitSegment, type Signature } from '../src/archiving/commit.ts';
 import { type DiscoverOptions, discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
 import type { LetterRef } from '../src/archiving/discovery.ts';
@@ -18,6 +19,7 @@ import type { ArchiveResources, ArchiveSourceContext, ServerContext } from '../s
 import { rotateBinlog } from '../src/archiving/rotate.ts';
 import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
+import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
 import type { Claim } from '../src/domain/routing/hold.ts';
@@ -98,6 +100,7 @@ export function archiveStoreActivities(resources: ArchiveResources) {
       withHeartbeat(async () => {
         const repositories = await resources.repositories(input.cluster);
         await recordRefusal(repositories, input.refusal, signHeld('store', input));
+        await auditRefusal(pickCluster(resources.config, input.cluster), input.refusal);
       }),
   };
 }
@@ -142,13 +145,23 @@ export function archiveHostActivities(resources: ArchiveResources) {
     rotateBinlog: (input: SourceName) => on(input, ({ withSession }) => withSession(rotateBinlog)),
 
     /** Writes down that transactions are lost, where it is known which; returns them. */
-    acceptGap: (input: AcceptGapInput) => on(input, (context) => acceptLetter(context, input)),
+    acceptGap: (input: AcceptGapInput) =>
+      on(input, async (context) => {
+        const outcome = await acceptLetter(context, input);
+        if (outcome.kind === 'accepted') await auditGap(context.cluster, gapOf(input, outcome.missingGtids));
+        return outcome;
+      }),
   };
 }
 
 export type ArchiveControlActivities = ReturnType<typeof archiveControlActivities>;
 export type ArchiveStoreActivities = ReturnType<typeof archiveStoreActivities>;
 export type ArchiveHostActivities = ReturnType<typeof archiveHostActivities>;
+
+function gapOf({ cluster, source, acceptance, reason }: AcceptGapInput, lostGtids: string) {
+  const { serverUuid, binlog } = acceptance.letter;
+  return { cluster, source, serverUuid, binlog, lostGtids, reason };
+}
 
 function signHeld(role: string, { source, epoch }: HeldName): Signature {
   return signAs({ role, source, epoch }, wallClock);

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { connectSource } from '../config/connect-source.ts';
 import { pickCluster, pickSource } from '../config/pick.ts';
-import { readSecret } from '../config/secret.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint } from '../config/types.ts';
-import { connectMysql, type MysqlEndpoint, type MysqlSession } from '../mysql/session.ts';
+import type { ClusterConfig, PitrailConfig, SourceConfig } from '../config/types.ts';
+import type { MysqlSession } from '../mysql/session.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
@@ -47,7 +46,7 @@ export class ArchiveResources {
       cluster,
       source,
       cache: this.#cacheOf(`${clusterName}/${sourceId}`),
-      connect: () => connect(source),
+      connect: () => connectSource(source),
       withSession: (use) => withSession(source, use),
     };
   }
@@ -81,22 +80,11 @@ export class ArchiveResources {
   }
 }
 
-async function connect(source: SourceConfig): Promise<MysqlSession> {
-  const password = await readSecret(source.password);
-  return connectMysql(await endpointOf(source.endpoint), source.user, password.reveal());
-}
-
 async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {
-  const session = await connect(source);
+  const session = await connectSource(source);
   try {
     return await use(session);
   } finally {
     await session.close();
   }
-}
-
-async function endpointOf(endpoint: SourceEndpoint): Promise<MysqlEndpoint> {
-  if (endpoint.kind === 'socket') return { socket: endpoint.socket };
-  const { host, port, tls } = endpoint;
-  return { host, port, tls: typeof tls === 'string' ? tls : { caPem: await readFile(tls.ca, 'utf8') } };
 }

@@ -99,6 +99,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: 'audit verify',
+    summary: 'verify the chain of the audit logs, and name the first bad line',
+    load: async () => (await import('./commands/audit-verify.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration as pitrail understands it, secrets as references',
     load: async () => (await import('./commands/config-show.ts')).command,
@@ -117,5 +122,6 @@ export const COMMANDS: readonly CommandEntry[] = [
 
 /** What a group of commands is for, by its first word. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  audit: 'the audit log: what was restored, refused, handed over and removed',
   config: 'the configuration: show it, check it, print its schema',
 };

@@ -44,6 +44,11 @@ function checkSource(source: Readonly<Record<string, unknown>>, at: Path): Findi
   if (socket === undefined && host === undefined) {
     findings.push({ path: at, problem: 'this source has neither socket nor host: give one of them' });
   }
+  const tls = asObject(source['tls']);
+  if (tls['verify'] === 'off' && tls['ca'] !== undefined) {
+    const problem = 'ca stands beside verify: off: leave verify out, and what answers is proven by it';
+    findings.push({ path: [...at, 'tls', 'ca'], problem });
+  }
   for (const key of ['host', 'port', 'tls']) {
     if (socket !== undefined && source[key] !== undefined) {
       findings.push({

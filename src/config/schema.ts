@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LISTEN_RULE, readListen } from './listen.ts';
 
 /**
  * The shape of pitrail.yaml as a person writes it. What depends on more than one field is in
@@ -33,10 +34,16 @@ const source = z.strictObject({
   host: text.optional(),
   port: z.int().min(1).max(65535).optional().describe('Default: 3306.'),
   tls: z
-    .union([z.literal('off'), z.literal('required'), z.strictObject({ ca: path })])
+    .union([
+      z.literal('off'),
+      z.literal('required'),
+      z.strictObject({ verify: z.enum(['ca', 'identity', 'off']).default('ca'), ca: path.optional() }),
+    ])
     .optional()
     .describe(
-      'For host and port. required (default) encrypts; { ca: FILE } also proves who answers; off does neither.',
+      'For host and port. Default { verify: ca }: an authority in the file ca, or one that this host trusts, ' +
+        'must have signed the certificate of the server; verify: identity: it must name the host, too. ' +
+        'required (or verify: off) encrypts and proves nothing, off does neither: both are warned of.',
     ),
   user: text,
   password: secret,
@@ -50,6 +57,9 @@ const prefix = z
 const endpoint = z
   .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
   .optional();
+const caFile = path
+  .optional()
+  .describe('PEM file of the authorities that may have signed the certificate of the endpoint.');
 
 const s3 = z.strictObject({
   bucket: z
@@ -61,6 +71,7 @@ const s3 = z.strictObject({
   region: text,
   prefix,
   endpoint,
+  caFile,
   pathStyle: z.boolean().default(false).describe('For most servers other than AWS: true.'),
   accessKeyId: secret
     .optional()
@@ -174,6 +185,9 @@ const cluster = z.strictObject({
   signing: signing.optional(),
   archive: archive.prefault({}),
   restore: restore.prefault({}),
+  auditFile: path
+    .optional()
+    .describe('The audit log of this machine. Default: audit.jsonl in restore.scratchDir.'),
 });
 
 const temporal = z.strictObject({
@@ -186,10 +200,20 @@ const temporal = z.strictObject({
   apiKey: secret.optional(),
 });
 
+const worker = z.strictObject({
+  listen: z
+    .union([z.int().min(0).max(65_535), z.string().refine((it) => readListen(it) !== undefined, LISTEN_RULE)])
+    .optional()
+    .describe(
+      'Where workers serve metrics and health: PORT (of this host only) or HOST:PORT. Default: nowhere.',
+    ),
+});
+
 export const configSchema = z
   .strictObject({
     region: name.default('local').describe('Part of the names of task queues.'),
     temporal: temporal.prefault({}),
+    worker: worker.prefault({}),
     clusters: z.record(name, cluster),
   })
   .describe('Configuration of pitrail');

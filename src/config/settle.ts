@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
+import { readListen } from './listen.ts';
 import { parseSize, type WrittenCluster, type WrittenConfig } from './schema.ts';
 import type { SecretRef } from './secret.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint, StoreConfig } from './types.ts';
@@ -21,6 +22,7 @@ export function settleConfig(written: WrittenConfig, file: string): PitrailConfi
       profile: temporal.profile ?? null,
       apiKey: temporal.apiKey === undefined ? null : settleSecret(temporal.apiKey, base),
     },
+    worker: { listen: readListen(String(written.worker.listen ?? '')) ?? null },
     clusters: Object.entries(written.clusters).map(([name, cluster]) => settleCluster(name, cluster, base)),
   };
 }
@@ -48,6 +50,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       mysqld: absolute(restore.mysqld),
       memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
     },
+    auditFile: absolute(cluster.auditFile) ?? join(resolve(base, restore.scratchDir), 'audit.jsonl'),
   };
 }
 
@@ -76,13 +79,21 @@ function settleSource(
 function settleEndpoint(source: WrittenCluster['sources'][number], base: string): SourceEndpoint {
   if (source.socket !== undefined) return { kind: 'socket', socket: resolve(base, source.socket) };
   if (source.host === undefined) throw unchecked('a source without socket and host');
-  const tls = source.tls ?? 'required';
   return {
     kind: 'tcp',
     host: source.host,
     port: source.port ?? DEFAULT_PORT,
-    tls: typeof tls === 'string' ? tls : { ca: resolve(base, tls.ca) },
+    tls: settleTls(source.tls ?? { verify: 'ca' }, base),
   };
+}
+
+function settleTls(
+  tls: NonNullable<WrittenCluster['sources'][number]['tls']>,
+  base: string,
+): Extract<SourceEndpoint, { kind: 'tcp' }>['tls'] {
+  if (typeof tls === 'string') return tls;
+  if (tls.verify === 'off') return 'required';
+  return { verify: tls.verify, ca: tls.ca === undefined ? null : resolve(base, tls.ca) };
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {
@@ -98,6 +109,7 @@ function settleStore(store: WrittenCluster['stores'][number], base: string): Sto
     region: s3.region,
     prefix: s3.prefix,
     endpoint: s3.endpoint ?? null,
+    caFile: s3.caFile === undefined ? null : resolve(base, s3.caFile),
     pathStyle: s3.pathStyle,
     credentials:
       accessKeyId === undefined || secretAccessKey === undefined

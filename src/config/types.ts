@@ -1,3 +1,4 @@
+import type { ListenAddress } from './listen.ts';
 import type { SecretRef } from './secret.ts';
 
 /** Where a source listens. */
@@ -7,8 +8,8 @@ export type SourceEndpoint =
       readonly kind: 'tcp';
       readonly host: string;
       readonly port: number;
-      /** `required` encrypts; a CA file also proves who answers. */
-      readonly tls: 'off' | 'required' | { readonly ca: string };
+      /** `required` encrypts and proves nothing. A `ca` of null: the authorities of this host are trusted. */
+      readonly tls: 'off' | 'required' | { readonly verify: 'ca' | 'identity'; readonly ca: string | null };
     };
 
 export interface SourceConfig {
@@ -35,6 +36,8 @@ export type StoreConfig =
       /** Without slashes at its ends; empty for the whole bucket. */
       readonly prefix: string;
       readonly endpoint: string | null;
+      /** PEM file of the authorities that may have signed the certificate of the endpoint; null for those of this host. */
+      readonly caFile: string | null;
       readonly pathStyle: boolean;
       /** Null: the usual AWS sources are asked. */
       readonly credentials: { readonly accessKeyId: SecretRef; readonly secretAccessKey: SecretRef } | null;
@@ -85,6 +88,8 @@ export interface ClusterConfig {
   readonly signing: { readonly keyFile: string | null; readonly publicKeyFile: string | null };
   readonly archive: ArchiveConfig;
   readonly restore: RestoreConfig;
+  /** Where this machine writes down restores, refusals, handoffs and purges. */
+  readonly auditFile: string;
 }
 
 /** What of Temporal pitrail.yaml says; null leaves it to Temporal's own profile and environment. */
@@ -101,5 +106,7 @@ export interface PitrailConfig {
   readonly file: string;
   readonly region: string;
   readonly temporal: TemporalConfig;
+  /** Where workers serve metrics and health; null: nowhere. */
+  readonly worker: { readonly listen: ListenAddress | null };
   readonly clusters: readonly ClusterConfig[];
 }

@@ -12,8 +12,9 @@ const CONNECTION_CODES = new Set([
   'EPIPE',
   'ETIMEDOUT',
   'PROTOCOL_CONNECTION_LOST',
-  'HANDSHAKE_NO_SSL_SUPPORT',
 ]);
+/** What Node says of a TLS handshake that the network broke off; mysql2 hides its code. */
+const BROKEN_OFF = /socket disconnected|socket hang up|ECONNRESET|EPIPE|ETIMEDOUT|bad record mac/;
 
 /**
  * Server errors after which the same statement may succeed (MySQL: share/messages_to_clients.txt):
@@ -65,6 +66,8 @@ interface Explanation {
 function explain(error: DriverError, { where, user }: { where: string; user: string }): Explanation {
   const errno = error.errno ?? 0;
   const said = error.message;
+  if (error.code === 'HANDSHAKE_NO_SSL_SUPPORT') return noTls(where);
+  if (error.code === 'HANDSHAKE_SSL_ERROR' && !BROKEN_OFF.test(said)) return notProven(where, said);
   if (DENIED_ERRORS.has(errno)) {
     const message = `MySQL at ${where} denies this to user '${user}': ${said}`;
     return { kind: 'refused', code: 'MysqlAccessDenied', message, hint: deniedHint(errno, user) };
@@ -92,6 +95,24 @@ function explain(error: DriverError, { where, user }: { where: string; user: str
   const message = `MySQL at ${where} cannot be reached: ${said === '' ? (error.code ?? 'no reason given') : said}`;
   const hint = 'Check that the server runs and that the socket, or host and port, are right.';
   return { kind: 'unavailable', code: 'MysqlUnreachable', message, hint };
+}
+
+function noTls(where: string): Explanation {
+  return {
+    kind: 'refused',
+    code: 'MysqlWithoutTls',
+    message: `MySQL at ${where} offers no TLS, so nothing was sent to it: the password neither.`,
+    hint: 'Turn TLS on in the server. Where nobody can listen in between, say tls: off.',
+  };
+}
+
+function notProven(where: string, said: string): Explanation {
+  return {
+    kind: 'refused',
+    code: 'MysqlNotProven',
+    message: `What answers at ${where} did not prove over TLS that it is the server (${said}), so nothing was sent to it: the password neither.`,
+    hint: "Give the file of the authority that signed the server's certificate: tls: { ca: FILE } (for MySQL's own: ca.pem in the data folder). For verify: identity the certificate must name this host.",
+  };
 }
 
 function deniedHint(errno: number, user: string): string {

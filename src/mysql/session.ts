@@ -1,9 +1,8 @@
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
 import { AppError } from '../domain/errors.ts';
+import { traceFields } from '../telemetry/trace.ts';
 import { toAppError } from './errors.ts';
-
-/** How a TCP connection is protected. `required` encrypts without proving who answers; a CA (PEM text) proves it. */
-export type TlsChoice = 'off' | 'required' | { readonly caPem: string };
+import { type TlsChoice, tcpOptions } from './tcp-options.ts';
 
 /** Where a server listens. */
 export type MysqlEndpoint =
@@ -94,14 +93,9 @@ function connectionOptions(
     dateStrings: true,
     timezone: 'Z',
     enableKeepAlive: true,
+    // Shown by the server in performance_schema.session_connect_attrs, beside its slow statements.
+    connectAttributes: { program_name: 'pitrail', ...traceFields() },
   };
-}
-
-function tcpOptions(endpoint: Extract<MysqlEndpoint, { host: string }>): ConnectionOptions {
-  const { host, port, tls } = endpoint;
-  if (tls === 'off') return { host, port };
-  if (tls === 'required') return { host, port, ssl: { rejectUnauthorized: false } };
-  return { host, port, ssl: { ca: tls.caPem, rejectUnauthorized: true, verifyIdentity: true } };
 }
 
 async function openSession(connection: Connection, context: SessionContext): Promise<MysqlSession> {

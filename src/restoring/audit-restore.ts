@@ -1,13 +1,8 @@
-import { join } from 'node:path';
 import type { ClusterConfig } from '../config/types.ts';
-import { appendAudit, type RestoreAudit, readAudit } from '../telemetry/audit.ts';
+import { appendAuditOnce, readAudit } from '../telemetry/audit.ts';
+import type { RestoreAudit } from '../telemetry/audit-events.ts';
 import type { RestoreJob } from './job.ts';
 import type { StoredPlan } from './work-folder.ts';
-
-/** Where restores of a cluster are written down on the machine that does them. */
-export function auditFile(cluster: ClusterConfig): string {
-  return join(cluster.restore.scratchDir, 'audit.jsonl');
-}
 
 /** The end of a restore, for the audit file. */
 export interface RestoreEnding {
@@ -24,14 +19,6 @@ export async function auditRestore(
   at: string,
 ): Promise<void> {
   const { job, plan, backup, storeId } = stored;
-  const file = auditFile(cluster);
-  const written = (await readAudit(file)).some(
-    (line) =>
-      line.event.requestId === job.requestId &&
-      line.event.outcome === ending.outcome &&
-      line.at >= stored.plannedAt,
-  );
-  if (written) return;
   const event: RestoreAudit = {
     action: 'restore',
     requestId: job.requestId,
@@ -45,14 +32,26 @@ export async function auditRestore(
     dataDir: job.targetDir,
     ...ending,
   };
-  await appendAudit(file, event, at);
+  await appendAuditOnce(
+    cluster.auditFile,
+    event,
+    at,
+    (line) =>
+      line.event.action === 'restore' &&
+      line.event.requestId === job.requestId &&
+      line.event.outcome === ending.outcome &&
+      line.at >= stored.plannedAt,
+  );
 }
 
 /** True where the audit file says that this very request was handed over in this folder. */
 export async function wasHandedOver(cluster: ClusterConfig, job: RestoreJob): Promise<boolean> {
-  const lines = await readAudit(auditFile(cluster));
+  const lines = await readAudit(cluster.auditFile);
   return lines.some(
     ({ event }) =>
-      event.requestId === job.requestId && event.dataDir === job.targetDir && event.outcome === 'handed-over',
+      event.action === 'restore' &&
+      event.requestId === job.requestId &&
+      event.dataDir === job.targetDir &&
+      event.outcome === 'handed-over',
   );
 }

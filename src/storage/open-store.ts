@@ -5,12 +5,18 @@ import { openDirectoryStore } from './directory.ts';
 import type { GcsCredentials } from './gcs/access.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { S3Credentials } from './s3/client.ts';
+import { watched } from './watch.ts';
 
 /**
- * Opens a store of the configuration. Nothing is read or sent yet; credentials are read when needed.
+ * Opens a store of the configuration. No request is sent yet; credentials are read when needed.
  * What a kind of store needs is loaded with its first store: the library of S3 alone takes 35 MB of memory.
+ * @throws config `CaUnreadable`
  */
 export async function openStore(config: StoreConfig): Promise<ObjectStore> {
+  return watched(config, await openUnwatched(config));
+}
+
+async function openUnwatched(config: StoreConfig): Promise<ObjectStore> {
   switch (config.kind) {
     case 'directory':
       return openDirectoryStore(config);

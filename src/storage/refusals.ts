@@ -24,6 +24,17 @@ export function storeDenied(location: string, permission: string, detail: string
   });
 }
 
+/** What answers did not prove over TLS that it is the store; nothing was sent to it. */
+export function storeNotProven(location: string, detail: string): AppError {
+  return new AppError({
+    code: 'StoreNotProven',
+    kind: 'refused',
+    message: `What answers for ${location} did not prove over TLS that it is the store (${detail}), so nothing was sent to it.`,
+    hint: 'Give the file of the authority that signed its certificate (caFile), or correct the name in the endpoint.',
+    facts: { location, detail },
+  });
+}
+
 /** The store cannot be reached or used now; it may come back. */
 export function storeUnreachable(location: string, detail: string, cause?: unknown): AppError {
   return new AppError({

@@ -1,168 +1,150 @@
-import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
-
-/** What is kept of a restore, whoever asks for it later. Plain JSON; GTID sets as text, times in RFC 3339 UTC. */
-export interface RestoreAudit {
-  readonly action: 'restore';
-  readonly outcome: 'handed-over' | 'refused' | 'failed';
-  readonly requestId: string;
-  readonly cluster: string;
-  readonly repositoryId: string | null;
-  readonly store: string;
-  readonly target: string;
-  readonly backupId: string | null;
-  readonly expectedGtids: string | null;
-  readonly gtidExecuted: string | null;
-  readonly skippedGtids: string;
-  readonly dataDir: string | null;
-  /** One sentence: what was done, or why it was not. */
-  readonly detail: string;
-}
-
-/** A line of the audit file. */
-export interface AuditLine {
-  readonly format: 1;
-  /** From 1, without holes. */
-  readonly sequence: number;
-  /** SHA-256 of the line before, line feed included; null in the first. */
-  readonly previous: string | null;
-  /** RFC 3339 UTC. */
-  readonly at: string;
-  readonly user: string;
-  readonly host: string;
-  readonly event: RestoreAudit;
-}
+import { holdName } from '../process/exclusive.ts';
+import { syncPath } from '../process/files.ts';
+import type { AuditEvent } from './audit-events.ts';
+import { type AuditHead, type AuditLine, encodeLine, headBehind } from './audit-line.ts';
+import { type AuditWalk, walkAudit } from './audit-walk.ts';
+import { currentTrace } from './trace.ts';
 
 const LOCK_WAIT_MS = 10_000;
-const LOCK_POLL_MS = 50;
+const LOCK_POLL_MS = 20;
+
+/** What an append did. */
+export type Appended =
+  | { readonly kind: 'written'; readonly line: AuditLine }
+  /** An equal event stood there already: nothing was written. */
+  | { readonly kind: 'stands'; readonly line: AuditLine };
 
 /**
  * Appends a line to an audit file and makes it durable; each line names the digest of the one before.
- * A crash leaves the line whole, or a cut last line, which `readAudit` names.
- * @throws corrupt `AuditBroken` where the file was changed; unavailable where another process holds it
+ * The file is only ever appended to. A crash leaves the line whole, or cut at the end of the file: then
+ * the next append writes a note of the cut behind it, and goes on.
+ * @throws corrupt `AuditBroken` where the file was changed; unavailable `AuditLocked`, `AuditUnwritable`
  */
-export async function appendAudit(file: string, event: RestoreAudit, at: string): Promise<AuditLine> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const lock = `${file}.lock`;
-  await acquire(lock);
-  try {
-    const lines = await readAudit(file);
-    const last = lines.at(-1);
-    const line: AuditLine = {
-      format: 1,
-      sequence: lines.length + 1,
-      previous: last === undefined ? null : digest(encode(last)),
-      at,
-      user: userInfo().username,
-      host: hostname(),
-      event,
-    };
-    await appendDurably(file, encode(line));
-    return line;
-  } finally {
-    await rm(lock, { force: true });
-  }
+export function appendAudit(file: string, event: AuditEvent, at: string): Promise<Appended> {
+  return appendAuditOnce(file, event, at, () => false);
 }
 
-/**
- * Reads an audit file and verifies its chain; empty where there is none.
- * @throws corrupt `AuditBroken` with the number of the first bad line
- */
-export async function readAudit(file: string): Promise<AuditLine[]> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
+/** As `appendAudit`, unless a line stands there that `isSame` recognises: a step may be run twice. */
+export function appendAuditOnce(
+  file: string,
+  event: AuditEvent,
+  at: string,
+  isSame: (line: AuditLine) => boolean,
+): Promise<Appended> {
+  return whileLocked(file, async () => {
+    let same: AuditLine | undefined;
+    const walk = await walkAudit(file, (line) => {
+      if (isSame(line)) same = line;
+    });
+    if (same !== undefined) return { kind: 'stands', line: same };
+    const { text, line } = linesToAdd(walk, event, at);
+    await appendDurably(file, text);
+    return { kind: 'written', line };
   });
+}
+
+/** Every line of an audit file, its chain verified; a cut last line was never acknowledged and is left out. */
+export async function readAudit(file: string): Promise<AuditLine[]> {
   const lines: AuditLine[] = [];
-  let previous: string | null = null;
-  for (const raw of text.split(/(?<=\n)/)) {
-    if (raw === '') continue;
-    const line = parseLine(raw);
-    const fits = line?.sequence === lines.length + 1 && line.previous === previous && encode(line) === raw;
-    if (!fits) throw broken(file, lines.length + 1);
-    lines.push(line);
-    previous = digest(raw);
-  }
+  await walkAudit(file, (line) => void lines.push(line));
   return lines;
 }
 
-function parseLine(raw: string): AuditLine | null {
-  try {
-    return JSON.parse(raw) as AuditLine;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
+/** Walks a file while nobody appends to it. @throws corrupt `AuditBroken`; unavailable `AuditLocked` */
+export function verifyAudit(file: string, visit: (line: AuditLine) => void): Promise<AuditWalk> {
+  return whileLocked(file, () => walkAudit(file, visit));
+}
+
+interface Addition {
+  readonly text: string;
+  readonly line: AuditLine;
+}
+
+function linesToAdd(walk: AuditWalk, event: AuditEvent, at: string): Addition {
+  if (walk.torn === null) {
+    const line = lineBehind(walk.head, event, at);
+    return { line, text: encodeLine(line) };
   }
+  const { lengthBytes, sha256 } = walk.torn;
+  const note = lineBehind(walk.head, { action: 'torn-line', lengthBytes, sha256 }, at);
+  const line = lineBehind(headBehind(note), event, at);
+  return { line, text: encodeLine(note) + encodeLine(line) };
 }
 
-function encode(line: AuditLine): string {
-  return `${JSON.stringify(line)}\n`;
+function lineBehind(head: AuditHead, event: AuditEvent, at: string): AuditLine {
+  return {
+    format: 1,
+    sequence: head.sequence + 1,
+    previous: head.sha256,
+    at,
+    user: currentUser(),
+    host: hostname(),
+    trace: currentTrace()?.traceId ?? null,
+    event,
+  };
 }
 
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+/** In a container the user may have a number and no name. */
+function currentUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'unknown');
+  }
 }
 
 async function appendDurably(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'a', 0o600);
   try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(file, 'a', 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await syncPath(dirname(file));
+  } catch (error) {
+    throw unwritable(file, error);
   }
 }
 
-/** The lock holds the process id; one that has ended without removing it is no reason to wait. */
-async function acquire(lock: string): Promise<void> {
+/** One writer at a time on this host: the chain would fork where two read the same last line. */
+async function whileLocked<T>(file: string, act: () => Promise<T>): Promise<T> {
+  const name = resolve(file);
   for (let waitedMs = 0; waitedMs < LOCK_WAIT_MS; waitedMs += LOCK_POLL_MS) {
-    const handle = await tryLock(lock);
-    if (handle !== null) {
-      await handle.writeFile(String(process.pid));
-      await handle.close();
-      return;
+    const lock = await holdName('audit', name);
+    if (lock !== null) {
+      try {
+        return await act();
+      } finally {
+        lock.close();
+      }
     }
-    if (await isAbandoned(lock)) await rm(lock, { force: true });
-    else await sleep(LOCK_POLL_MS);
+    await sleep(LOCK_POLL_MS);
   }
   throw new AppError({
     code: 'AuditLocked',
     kind: 'unavailable',
-    message: `${lock} is held by another process, so the audit record could not be written.`,
-    hint: 'Wait for the other restore, or remove the file if no process holds it.',
-    facts: { lock },
+    message: `Another process has been writing to ${file} for ${LOCK_WAIT_MS / 1000} seconds, so the audit record was not written.`,
+    hint: 'Find out what holds it: an audit record takes milliseconds.',
+    facts: { file },
   });
 }
 
-async function tryLock(lock: string): Promise<FileHandle | null> {
-  return open(lock, 'wx', 0o600).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null;
-    throw error;
-  });
-}
-
-async function isAbandoned(lock: string): Promise<boolean> {
-  const text = await readFile(lock, 'utf8').catch(() => '');
-  const pid = Number(text);
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
-}
-
-function broken(file: string, line: number): AppError {
+function unwritable(file: string, cause: unknown): AppError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
   return new AppError({
-    code: 'AuditBroken',
-    kind: 'corrupt',
-    message: `${file} was changed or cut at line ${line}, or just before it: from there on it proves nothing, and nothing was added to it.`,
-    hint: 'Keep this file as it is for whoever looks into it, and move it away: a new one is begun.',
-    facts: { file, line },
+    code: 'AuditUnwritable',
+    kind: 'unavailable',
+    message: `${file} cannot be written (${reason}), so what was done is not on record and the step is tried again.`,
+    hint: 'Let the user of this process write there, and see that the disk is not full.',
+    facts: { file, reason },
+    cause,
   });
 }

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { type Logger, pino, stdSerializers } from 'pino';
 import { AppError } from '../domain/errors.ts';
+import { traceFields } from './trace.ts';
 
 export type { Logger } from 'pino';
 
@@ -33,6 +34,7 @@ export function createLogger(options: LogOptions): Logger {
     {
       level: options.level,
       base: null,
+      mixin: traceFields,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: CENSOR },

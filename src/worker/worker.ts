@@ -6,9 +6,12 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { ArchiveResources } from '../archiving/resources.ts';
+import type { ListenAddress } from '../config/listen.ts';
+import { weakTransports } from '../config/transport.ts';
 import type { PitrailConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { type Observation, startObserving } from './observation.ts';
 import { type QueueWork, queuesOf } from './queue-work.ts';
 import { formatRole, type Role } from './roles.ts';
 import { installRuntime } from './runtime.ts';
@@ -23,10 +26,12 @@ export interface RunWorkerOptions {
     readonly options: NativeConnectionOptions;
   };
   readonly logger: Logger;
+  /** Where metrics and health are served; null: nowhere. */
+  readonly listen: ListenAddress | null;
   /** Aborted to shut down: what runs gets some seconds to end, and goes on elsewhere or later. */
   readonly signal: AbortSignal;
-  /** Called with the queues once they are polled. */
-  readonly onReady: (queues: readonly string[]) => void;
+  /** Called once the queues are polled, with where metrics and health are served. */
+  readonly onReady: (queues: readonly string[], served: ListenAddress | null) => void;
 }
 
 /** Small numbers keep a process with all roles under 300 MB. */
@@ -51,17 +56,39 @@ const WORKFLOWS = {
  * @throws unavailable where Temporal cannot be reached
  */
 export async function runWorker(options: RunWorkerOptions): Promise<void> {
-  installRuntime(options.logger);
+  const { config, logger, roles } = options;
+  installRuntime(logger);
+  sayWhatIsWeak(config, logger);
   const connection = await connect(options.temporal);
-  const resources = new ArchiveResources(options.config);
+  const resources = new ArchiveResources(config);
+  const observation = await startObserving(config, logger, options.listen);
   try {
-    const work = await queuesOf(options.roles, options.region, resources);
-    const workers = await Promise.all(work.map((queue) => createWorker(queue, connection, options)));
-    options.onReady(work.map(({ taskQueue }) => taskQueue));
+    const work = await queuesOf(roles, options.region, resources);
+    const workers = await Promise.all(
+      work.map((queue) => createWorker(queue, connection, options, observation)),
+    );
+    const queues = work.map(({ taskQueue }, index) => ({
+      taskQueue,
+      state: () => workers[index]?.getState() ?? 'STOPPED',
+    }));
+    const { namespace } = options.temporal;
+    const served = await observation.serve({ config, roles, connection, namespace, queues });
+    options.onReady(
+      work.map(({ taskQueue }) => taskQueue),
+      served,
+    );
     await runUntilAborted(workers, options.signal);
   } finally {
+    await observation.close();
     await resources.close();
     await connection.close();
+  }
+}
+
+/** A connection without proof is somebody's choice, and everybody who reads the log shall know of it. */
+function sayWhatIsWeak(config: PitrailConfig, logger: Logger): void {
+  for (const { part, message, hint } of config.clusters.flatMap(weakTransports)) {
+    logger.warn({ event: 'weak-transport', part, hint }, message);
   }
 }
 
@@ -84,6 +111,7 @@ function createWorker(
   queue: QueueWork,
   connection: NativeConnection,
   { temporal, roles }: RunWorkerOptions,
+  observation: Observation,
 ): Promise<Worker> {
   return Worker.create({
     ...SHARED,
@@ -94,6 +122,7 @@ function createWorker(
     namespace: temporal.namespace,
     taskQueue: queue.taskQueue,
     activities: queue.activities,
+    interceptors: { activity: [observation.interceptor] },
     identity: `${hostname()}/${process.pid}/${roles.map(formatRole).join('+')}`,
   });
 }

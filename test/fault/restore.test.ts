@@ -95,10 +95,10 @@ async function assertRestored(outcome: RestoreOutcome): Promise<void> {
     await server.stop();
   }
   await assert.rejects(access(`${outcome.dataDir}.pitrail`), { code: 'ENOENT' });
-  const audit = await readAudit(join(rig.cluster.restore.scratchDir, 'audit.jsonl'));
-  const lines = audit.filter(({ event }) => event.dataDir === outcome.dataDir);
+  const audit = await readAudit(rig.cluster.auditFile);
+  const restores = audit.flatMap(({ event }) => (event.action === 'restore' ? [event] : []));
   assert.deepEqual(
-    lines.map(({ event }) => event.outcome),
+    restores.filter((event) => event.dataDir === outcome.dataDir).map((event) => event.outcome),
     ['handed-over'],
     'written down once',
   );

@@ -92,6 +92,7 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
       region: s3.region,
       prefix: 'prod',
       endpoint: s3.endpoint,
+      caFile: null,
       pathStyle: true,
       credentials: {
         accessKeyId: { env: S3_ACCESS_VARIABLE },
@@ -107,6 +108,7 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
     signing: { keyFile: null, publicKeyFile: null },
     archive: { pollSeconds: 1, rotateSeconds: 0, parallelTransfers: 2, level: 3 },
     restore: { scratchDir: dir, mysqld: null, memoryBytes: null },
+    auditFile: join(dir, 'audit.jsonl'),
   };
   return { socket: source.socket, user, stagingDir, cluster };
 }

@@ -102,19 +102,6 @@ describe('errors', () => {
   });
 });
 
-describe('TLS', () => {
-  test('is used where it is required, and an unknown authority is not trusted', async () => {
-    const { user, password } = await createUser(server, 'far', []);
-    const { host, port } = server;
-    const session = await connectMysql({ host, port, tls: 'required' }, user, password);
-    const [row] = await session.query<{ Value: string }>("SHOW SESSION STATUS LIKE 'Ssl_cipher'");
-    assert.notEqual(row?.Value, '');
-    await session.close();
-    const other = await failure(connectMysql({ host, port, tls: { caPem: OTHER_CA } }, user, password));
-    assert.equal(other.kind, 'unavailable');
-  });
-});
-
 describe('facts', () => {
   test('settings and GTID state are read in one statement', async () => {
     const facts = await readServerFacts(server.root);
@@ -168,16 +155,3 @@ describe('facts', () => {
     await server.run("XA ROLLBACK X'00ff27', 'b', 7");
   });
 });
-
-/** A certificate that signed nothing here: self-signed, for this test only, its key was thrown away. */
-const OTHER_CA = `-----BEGIN CERTIFICATE-----
-MIIBeTCCAR+gAwIBAgIUMcIywnWyNVkSiFqFsZyIVVldOXQwCgYIKoZIzj0EAwIw
-ETEPMA0GA1UEAwwGbm9ib2R5MCAXDTI2MTEyMDIxMzQ0NVoYDzIxMjYxMDI3MjEz
-NDQ1WjARMQ8wDQYDVQQDDAZub2JvZHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AAQ2/Qr1Ot5hoSUzv3rsLzd2bSKCfSL+RkauNFh4peUWD0t5jL0AQ/K8mDB40ASA
-pqJ/2qNOgl8GKzZJBpqIk/MGo1MwUTAdBgNVHQ4EFgQUACucfWwSOCsnCwo4IPYU
-yD/xOAIwHwYDVR0jBBgwFoAUACucfWwSOCsnCwo4IPYUyD/xOAIwDwYDVR0TAQH/
-BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEA+BbtKgFYzND4VmqRbfOKMTMY8Ynq
-UFRMD2hGyMrA/pQCIAl7FJ/NXe1x4pWPDTYXeMJv003YSiKhGmfMKQGuXxbA
------END CERTIFICATE-----
-`;

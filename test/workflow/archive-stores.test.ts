@@ -32,7 +32,8 @@ before(async () => {
   process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
   process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
   world = await startArchiveWorld({ stores: [store], rotateSeconds: 2 });
-  worker = await world.startWorker();
+  // With metrics and health: they count, too.
+  worker = await world.startWorker({}, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
 });
@@ -48,6 +49,7 @@ async function archivedInS3(): Promise<string[]> {
     bucket: s3.bucket,
     region: s3.region,
     endpoint: s3.endpoint,
+    caFile: null,
     prefix: 'prod',
     pathStyle: true,
     credentials: { accessKeyId: { env: 'TEST_S3_ACCESS' }, secretAccessKey: { env: 'TEST_S3_SECRET' } },

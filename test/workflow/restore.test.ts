@@ -146,8 +146,9 @@ test('a restore that is cancelled in the middle removes all that it made, and sa
   await handle.cancel();
   await assert.rejects(handle.result());
   await assertNothingAt(targetDir);
-  const audit = await readAudit(join(rig.cluster.restore.scratchDir, 'audit.jsonl'));
-  const line = audit.find(({ event }) => event.requestId === requestId);
-  assert.equal(line?.event.outcome, 'failed');
-  assert.match(line?.event.detail ?? '', /cancelled/);
+  const audit = await readAudit(rig.cluster.auditFile);
+  const restores = audit.flatMap(({ event }) => (event.action === 'restore' ? [event] : []));
+  const ended = restores.find((event) => event.requestId === requestId);
+  assert.equal(ended?.outcome, 'failed');
+  assert.match(ended?.detail ?? '', /cancelled/);
 });

@@ -60,6 +60,7 @@ function settledStores(): StoreConfig[] {
       region: s3.region,
       prefix,
       endpoint: s3.endpoint,
+      caFile: null,
       pathStyle: true,
       credentials: { accessKeyId: { env: 'TEST_S3_ACCESS' }, secretAccessKey: { env: 'TEST_S3_SECRET' } },
     },

@@ -149,7 +149,8 @@ async function checkStaging(part: string, binlogDir: string, stagingDir: string)
   );
 }
 
-async function nearestExisting(path: string): Promise<string> {
+/** The path itself, or the nearest folder above it that is there. */
+export async function nearestExisting(path: string): Promise<string> {
   const isThere = await stat(path).then(
     () => true,
     () => false,

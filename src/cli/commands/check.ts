@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
+import { weakTransports } from '../../config/transport.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
+import { checkAudit } from '../checks/audit.ts';
 import { checkBacklog } from '../checks/backlog.ts';
 import { type CheckFinding, exitOf, failedBy, findingsOf, ok, warning } from '../checks/finding.ts';
 import { checkSource } from '../checks/source.ts';
@@ -56,12 +58,14 @@ async function checkCluster(
     checkKeys(cluster, env),
     ...cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive)),
     checkStores(cluster),
+    checkAudit(cluster),
   ]);
   const known = found.flat();
   const backlogs = await Promise.all(
     cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
   );
-  return [...known, ...backlogs.flat()];
+  const weak = weakTransports(cluster).map(({ part, message, hint }) => warning(part, message, hint));
+  return [...known, ...backlogs.flat(), ...weak];
 }
 
 function checkKeys(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Promise<readonly CheckFinding[]> {

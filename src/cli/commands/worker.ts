@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { formatListen, parseListen } from '../../config/listen.ts';
 import { ALL_ROLES, formatRole, parseRoles } from '../../worker/roles.ts';
 import { tuneProcess } from '../../worker/tuned-process.ts';
 import { defineCommand } from '../command.ts';
@@ -14,6 +15,11 @@ export const command = defineCommand({
       description: 'control, store, host:NAME, restore; separated by commas (default: all, host:local)',
     },
     { flags: '--region <name>', description: 'part of the queue names (default: region in pitrail.yaml)' },
+    {
+      flags: '--listen <address>',
+      description:
+        'serve /metrics, /health/live and /health/ready at PORT (of this host only) or HOST:PORT (default: worker.listen in pitrail.yaml, else nowhere)',
+    },
   ],
   examples: [
     { line: 'pitrail worker', says: 'everything in one process' },
@@ -22,8 +28,13 @@ export const command = defineCommand({
       says: 'on a database host, which its sources name as workerHost',
     },
     { line: 'pitrail worker --roles control,store --region eu-west-1', says: 'elsewhere, beside it' },
+    { line: 'pitrail worker --listen 9464', says: 'with metrics and health at 127.0.0.1:9464' },
   ],
-  schema: z.strictObject({ roles: z.string().optional(), region: z.string().optional() }),
+  schema: z.strictObject({
+    roles: z.string().optional(),
+    region: z.string().optional(),
+    listen: z.string().optional(),
+  }),
   async run({ config, output, logger, signal }, { options }) {
     tuneProcess();
     const settled = await config();
@@ -36,8 +47,13 @@ export const command = defineCommand({
       region,
       temporal: await temporalTarget(settled.temporal),
       logger,
+      listen: options.listen === undefined ? settled.worker.listen : parseListen(options.listen),
       signal,
-      onReady: (queues) => {
+      onReady: (queues, served) => {
+        if (served !== null)
+          output.say(
+            `metrics and health: http://${formatListen(served)}/metrics, /health/live, /health/ready`,
+          );
         output.say(
           `pitrail worker ${process.pid} (${roles.map(formatRole).join(', ')}) works on ${queues.join(', ')}`,
         );

@@ -1,4 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { readCaFile } from '../../config/ca-file.ts';
+import { MINIMUM_TLS } from '../../domain/transport.ts';
+import { traceRequests } from './trace-requests.ts';
 
 /** Time limits of requests; a test may shorten them. */
 export interface S3Timeouts {
@@ -22,6 +25,8 @@ export interface S3StoreConfig {
   readonly prefix?: string;
   /** Another server than AWS. */
   readonly endpoint?: string | null;
+  /** PEM file of the authorities that may have signed its certificate; those of this host where null. */
+  readonly caFile?: string | null;
   readonly forcePathStyle?: boolean;
   /** Asked now and again, so that rotated credentials are taken up; the SDK's own chain where null. */
   readonly credentials?: (() => Promise<S3Credentials>) | null;
@@ -33,11 +38,11 @@ const CREDENTIALS_LAST_MS = 10 * 60 * 1000;
 /** More than the parts in flight of a few transfers; further requests wait. */
 const MAX_SOCKETS = 64;
 
-/** A client whose own retries are few, with jitter; whoever calls may try again later. */
+/** A client whose own retries are few, with jitter; whoever calls may try again later. @throws config `CaUnreadable` */
 export function buildS3Client(config: S3StoreConfig): S3Client {
   const { connectMs, idleMs } = config.timeouts ?? DEFAULT_TIMEOUTS;
   const given = config.credentials ?? null;
-  return new S3Client({
+  const client = new S3Client({
     region: config.region,
     forcePathStyle: config.forcePathStyle ?? false,
     ...(config.endpoint === undefined || config.endpoint === null ? {} : { endpoint: config.endpoint }),
@@ -49,6 +54,7 @@ export function buildS3Client(config: S3StoreConfig): S3Client {
             expiration: new Date(Date.now() + CREDENTIALS_LAST_MS),
           }),
         }),
+    customUserAgent: 'pitrail',
     maxAttempts: 4,
     retryMode: 'standard',
     // CRCs are given with each upload and compared on each read here; the SDK need not compute others.
@@ -58,9 +64,15 @@ export function buildS3Client(config: S3StoreConfig): S3Client {
       connectionTimeout: connectMs,
       socketTimeout: idleMs,
       httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS, ...MINIMUM_TLS, ...authorities(config) },
     },
   });
+  traceRequests(client);
+  return client;
+}
+
+function authorities({ caFile = null }: S3StoreConfig): { readonly ca?: string } {
+  return caFile === null ? {} : { ca: readCaFile(caFile) };
 }
 
 /** For people: where the objects lie. */

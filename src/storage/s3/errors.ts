@@ -1,5 +1,6 @@
 import { AppError } from '../../domain/errors.ts';
-import { storeDenied, storeUnreachable } from '../refusals.ts';
+import { isUnprovenPeer } from '../../domain/transport.ts';
+import { storeDenied, storeNotProven, storeUnreachable } from '../refusals.ts';
 
 /** An S3 action, as a policy names it. */
 export type Permission = 's3:PutObject' | 's3:GetObject' | 's3:ListBucket' | 's3:AbortMultipartUpload';
@@ -65,6 +66,7 @@ export function s3Error(
   if (error instanceof AppError) return error;
   const failure = s3Failure(error);
   const { code, status } = failure;
+  if (isUnprovenPeer(failure)) return storeNotProven(location, shown(failure));
   if (code === 'NoSuchBucket') return bucketMissing(location);
   if (code === 'CredentialsProviderError') return credentialsMissing(location, failure.message);
   if (ELSEWHERE.has(code)) return bucketElsewhere(location, failure);

@@ -71,23 +71,28 @@ test('no two sources stage into one folder, whatever their clusters call them', 
   }
 });
 
-test('a server over TCP is encrypted unless the file says otherwise', () => {
+test('a server over TCP must prove itself unless the file says otherwise', () => {
   const endpoint = (fields: string) =>
     parseConfig(GOOD.replace('socket: run/mysqld.sock', fields), '/x/y.yaml').clusters[0]?.sources[0]
       ?.endpoint;
-  assert.deepEqual(endpoint('host: db-1'), { kind: 'tcp', host: 'db-1', port: 3306, tls: 'required' });
-  assert.deepEqual(endpoint('host: db-1\n        tls: off'), {
-    kind: 'tcp',
-    host: 'db-1',
-    port: 3306,
-    tls: 'off',
-  });
-  assert.deepEqual(endpoint('host: db-1\n        port: 3307\n        tls: { ca: ca.pem }'), {
-    kind: 'tcp',
-    host: 'db-1',
-    port: 3307,
-    tls: { ca: '/x/ca.pem' },
-  });
+  const tcp = { kind: 'tcp', host: 'db-1', port: 3306 };
+  const ca = '/x/ca.pem';
+  assert.deepEqual(endpoint('host: db-1'), { ...tcp, tls: { verify: 'ca', ca: null } });
+  const choices: readonly (readonly [string, unknown])[] = [
+    ['off', 'off'],
+    ['required', 'required'],
+    ['{ verify: off }', 'required'],
+    ['{ ca: ca.pem }', { verify: 'ca', ca }],
+    ['{ verify: ca }', { verify: 'ca', ca: null }],
+    ['{ verify: identity, ca: ca.pem }', { verify: 'identity', ca }],
+  ];
+  for (const [written, tls] of choices) {
+    assert.deepEqual(endpoint(`host: db-1\n        tls: ${written}`), { ...tcp, tls }, written);
+  }
+  assert.throws(
+    () => endpoint('host: db-1\n        tls: { verify: off, ca: ca.pem }'),
+    /ca stands beside verify: off/,
+  );
 });
 
 test('a mistyped key is refused with its line and what was meant', () => {

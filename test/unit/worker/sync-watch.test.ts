@@ -1,0 +1,61 @@
+import { strict as assert } from 'node:assert';
+import { after, before, test } from 'node:test';
+import { parseConfig } from '../../../src/config/load.ts';
+import { type Exposition, startExposition } from '../../../src/telemetry/exposition.ts';
+import { SyncWatch } from '../../../src/worker/sync-watch.ts';
+
+const CONFIG = `clusters: { shop: {
+  sources: [{ id: shop-1, socket: /s, user: u, password: { env: P }, binlogDir: /b }],
+  stores: [{ id: main, directory: main }, { id: s3, s3: { bucket: shop-pitr, region: eu-west-1 } }],
+  encryption: none } }`;
+
+let exposition: Exposition;
+let watch: SyncWatch;
+
+before(() => {
+  exposition = startExposition();
+  watch = new SyncWatch(parseConfig(CONFIG, '/x/pitrail.yaml'), () => 1_000);
+});
+after(() => exposition.stop());
+
+test('labels are names of the configuration, whatever names a workflow was started with', () => {
+  const place = { cluster: 'shop', source: 'shop-1', store: 's3', provider: 's3' };
+  assert.deepEqual(watch.placeOf('shop', 'shop-1', 's3'), place);
+  assert.deepEqual(watch.placeOf('shop', 'shop-1', ''), { ...place, store: '', provider: 'mysql' });
+  const nowhere = { cluster: '', source: '', store: '', provider: 'mysql' };
+  assert.deepEqual(watch.placeOf('made-up', 'shop-1', 's3'), nowhere);
+  assert.deepEqual(watch.placeOf('shop', 'made-up', 'made-up'), { ...nowhere, cluster: 'shop' });
+});
+
+test('a gap counts once, though its refusal is written down again', async () => {
+  const refusal = { serverUuid: 'u', binlog: 'b.000009', reason: 'ArchiveGap', detail: 'u:5-7 are missing' };
+  const other = { ...refusal, detail: 'u:9 is missing' };
+  const corrupt = { ...refusal, reason: 'BinlogCorrupt' };
+  for (const it of [refusal, refusal, corrupt, other]) {
+    watch.done('recordRefusal', { cluster: 'shop', source: 'shop-1', epoch: 1, refusal: it }, undefined);
+  }
+  const text = await exposition.render();
+  assert.match(text, /binlog_fallback_gtid_gap_detected_total\{cluster="shop",found_by="archive"\} 2\n/);
+});
+
+test('a binlog counts as discovered once, however often it is found, staged or not', async () => {
+  const log = (number: number) => ({
+    serverUuid: 'u',
+    binlog: `b.00000${number}`,
+    createdAt: '2026-11-20T10:00:00Z',
+    firstCommit: null,
+    lengthBytes: 10,
+  });
+  const found = (staged: readonly number[], planned: readonly number[]) => ({
+    stage: staged.map(log),
+    archive: planned.map((number) => ({ log: log(number), successor: null, stores: ['main'] })),
+    backlog: { logs: planned.length, bytes: 0 },
+  });
+  const input = { cluster: 'shop', source: 'shop-1' };
+  for (const look of [found([1, 2, 3], [1]), found([], [1, 2]), found([], []), found([4], [2, 3, 4])]) {
+    watch.done('discoverBinlogs', input, look);
+  }
+  const text = await exposition.render();
+  assert.match(text, /binlog_sync_discovered_total\{cluster="shop",source="shop-1"\} 4\n/);
+  assert.match(text, /binlog_queue_depth\{cluster="shop",source="shop-1"\} 3\n/);
+});
