@@ -17,8 +17,12 @@ export interface TimelineSegment {
   readonly gtids: GtidSet;
   /** The other GTIDs of the file: behind a handoff a source may repeat what others have logged. */
   readonly repeats: GtidSet;
+  /** All GTIDs of the file. */
+  readonly own: GtidSet;
   /** All that the servers of the timeline had logged before this file, archived or not. */
   readonly before: GtidSet;
+  /** What its own server had executed before this file: PREVIOUS_GTIDS, and the baselines of its handoffs. */
+  readonly ownBefore: GtidSet;
   /** What its own server had executed before this file; without a handoff to it, all that stands before it. */
   readonly executedBefore: GtidSet;
   /** Commit times of the file, repeated transactions included. */
@@ -68,7 +72,9 @@ export function timelineOf(facts: PlanFacts, timeline: number): Timeline | null 
       facts: segment,
       gtids: repeats.isEmpty ? own : own.subtract(repeats),
       repeats,
+      own,
       before,
+      ownBefore: executed,
       executedBefore: ofServer.length === 0 && repeats.isEmpty ? before : executed,
       firstCommit: instant(segment.firstCommit),
       maxCommit: instant(segment.maxCommit),

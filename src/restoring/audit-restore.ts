@@ -23,7 +23,7 @@ export async function auditRestore(
   ending: RestoreEnding,
   at: string,
 ): Promise<void> {
-  const { job, plan, backup, storeId } = stored;
+  const { job, plan, backup } = stored;
   const file = auditFile(cluster);
   const written = (await readAudit(file)).some(
     (line) =>
@@ -37,7 +37,7 @@ export async function auditRestore(
     requestId: job.requestId,
     cluster: job.cluster,
     repositoryId: plan.repositoryId,
-    store: storeId,
+    store: plan.base?.stores[0] ?? '',
     target: job.target,
     backupId: backup.backupId,
     expectedGtids: plan.expectedGtids,

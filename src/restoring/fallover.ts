@@ -22,6 +22,12 @@ export interface FalloverReport {
   readonly first: readonly Fallover[];
 }
 
+/** An object, and the stores whose catalogs name it, best first. */
+export interface ObjectToRead {
+  readonly key: string;
+  readonly stores: readonly string[];
+}
+
 /** Opens an object in one store; what comes out is proven by digests, so any store will do. */
 export type OpenIn = (home: SegmentHome, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
 
@@ -39,7 +45,8 @@ const WAIT: RetryPolicy = { firstDelayMs: 250, maxDelayMs: 1_000, patienceMs: 0 
  * digest or its decryption, or where the store is unavailable or refuses. The reader of an object gets each
  * byte once: the next store is read from the beginning, and what was given already is compared, not given again.
  *
- * A store that was unavailable comes last from then on, and is told of once; all else is told for each object.
+ * The stores that are known to hold an object come first. One that was unavailable comes last among them from
+ * then on, and is told of once; all else is told for each object.
  */
 export class FalloverReader {
   readonly #homes: readonly SegmentHome[];
@@ -56,10 +63,11 @@ export class FalloverReader {
    * @throws where no store gives the object whole: unavailable, where one of them may still hold it, else
    *   what the first one threw; corrupt `StoresDiffer`; config `UnknownStore` without any store
    */
-  async *read(key: string, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(object: ObjectToRead, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { key } = object;
     const given = new Given(this.#homes.length > 1);
     const failures: Failure[] = [];
-    for (const home of this.#inOrder()) {
+    for (const home of this.#inOrder(object)) {
       try {
         for await (const chunk of this.#patiently(home, key, openIn, given, signal)) {
           await this.#tell(key, failures, home);
@@ -86,9 +94,11 @@ export class FalloverReader {
     }
   }
 
-  #inOrder(): readonly SegmentHome[] {
+  /** A store whose catalog was not read, or does not name the object, may yet hold it. */
+  #inOrder({ stores }: ObjectToRead): readonly SegmentHome[] {
+    const holding = stores.flatMap((id) => this.#homes.filter(({ store }) => store.id === id));
     const isAway = ({ store }: SegmentHome) => this.#away.has(store.id);
-    return [...this.#homes.filter((home) => !isAway(home)), ...this.#homes.filter(isAway)];
+    return [...new Set([...holding.filter((home) => !isAway(home)), ...holding, ...this.#homes])];
   }
 
   /** One store, asked again for a moment while it is unavailable; the only one is the caller's to wait for. */
@@ -120,10 +130,11 @@ export class FalloverReader {
  */
 export function readSegmentFrom(
   reader: FalloverReader,
-  segment: SegmentIdentity,
+  segment: SegmentIdentity & Pick<ObjectToRead, 'stores'>,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  return reader.read(segment.object.key, (home, abort) => readSegment(home, segment, abort), signal);
+  const { stores, object } = segment;
+  return reader.read({ key: object.key, stores }, (home, abort) => readSegment(home, segment, abort), signal);
 }
 
 /** What the reader of an object has got of it. */

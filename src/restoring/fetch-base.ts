@@ -17,6 +17,8 @@ import type { SegmentHome } from './segment-stream.ts';
 export interface BaseToFetch {
   readonly backup: Pick<BackupFacts, 'backupId' | 'tarBytes' | 'tarSha256'>;
   readonly object: StoredObject;
+  /** Those that hold it, best first. */
+  readonly stores: readonly string[];
 }
 
 export interface FetchOptions {
@@ -74,7 +76,8 @@ export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
 async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {
   const { reader, base, signal, onProgress } = options;
   const { tarBytes } = base.backup;
-  const tar = reader.read(base.object.key, (home) => openTar(home, base, signal), signal);
+  const object = { key: base.object.key, stores: base.stores };
+  const tar = reader.read(object, (home) => openTar(home, base, signal), signal);
   let bytes = 0;
   for await (const chunk of tar) {
     yield chunk;

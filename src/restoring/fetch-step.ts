@@ -33,7 +33,7 @@ export async function fetchOnce(context: RestoreContext, job: RestoreJob): Promi
     if (base === null) throw new Error('a plan that passed has a base');
     const fetched = await fetchBase({
       reader: homes.reader,
-      base: { backup: stored.backup, object: base.object },
+      base: { backup: stored.backup, object: base.object, stores: base.stores },
       folder,
       signal: context.signal,
       onProgress: (doneBytes, totalBytes) => context.onProgress({ doneBytes, totalBytes }),

@@ -1,16 +1,17 @@
 import { BinlogScanner } from '../binlog/scanner.ts';
-import type { CatalogState } from '../catalog/fold.ts';
 import type { BoundaryQuestion } from '../domain/boundary.ts';
 import { type BoundaryAnswer, type BoundaryAnswers, BoundaryFold } from '../domain/boundary-cut.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import type { Baseline, PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
+import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
 import { explainReason } from '../domain/plan-reasons.ts';
 import type { RestorePlan } from '../domain/restore-plan.ts';
 import { boundaryQuestion, planRestore } from '../domain/restore-planner.ts';
 import { planServe, type ReplicaState, type ServePlan } from '../domain/serve-plan.ts';
 import { parseTarget } from '../domain/target.ts';
+import type { CatalogUnion } from '../domain/union/union-builder.ts';
 import { type FalloverReader, readSegmentFrom } from './fallover.ts';
+import { requireOneHistory } from './read-union.ts';
 
 /** What the user asked for, as text. */
 export interface PlanInput {
@@ -21,23 +22,23 @@ export interface PlanInput {
   readonly timeline: number | null;
 }
 
-/** A catalog, and where the binlogs that it names are read. */
-export interface PlannedArchive {
-  readonly state: CatalogState;
+/** What catalogs say, and where the binlogs that they name are read. */
+export interface PlannedArchive extends CatalogUnion {
   readonly reader: FalloverReader;
 }
 
 /**
- * Plans a restore from what a store holds; changes nothing anywhere. Reads the catalog's state that is
- * given, and of the binlogs only the one or two at the target.
- * @throws usage where the target or the set cannot be parsed; what reading a segment throws
+ * Plans a restore from what the stores hold together; changes nothing anywhere. Of the binlogs only the one or
+ * two at the target are read.
+ * @throws usage where the target or the set cannot be parsed; conflict `StoresDisagree`; what reading a segment throws
  */
 export async function makeRestorePlan(
   archive: PlannedArchive,
   input: PlanInput,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
-  const facts = planFacts(archive.state);
+  requireOneHistory(archive, input.timeline);
+  const { facts } = archive;
   const request = requestOf(input);
   return planRestore(facts, request, await answerAll(archive.reader, facts, request, signal));
 }
@@ -49,7 +50,8 @@ export async function makeServePlan(
   replica: ReplicaState,
   signal?: AbortSignal,
 ): Promise<ServePlan> {
-  const facts = planFacts(archive.state);
+  requireOneHistory(archive, input.timeline);
+  const { facts } = archive;
   const request = requestOf(input);
   return planServe(facts, request, replica, await answerAll(archive.reader, facts, request, signal));
 }
@@ -94,38 +96,15 @@ export function requirePass(plan: RestorePlan): void {
   });
 }
 
-/** What a plan needs of a catalog. */
-export function planFacts(state: CatalogState): PlanFacts {
-  return {
-    repositoryId: state.repositoryId,
-    cluster: state.cluster,
-    catalogSequence: state.head.sequence,
-    segments: state.allSegments(),
-    backups: state.backups(),
-    baselines: baselinesOf(state),
-  };
-}
-
-function baselinesOf(state: CatalogState): Baseline[] {
-  const segments = state.allSegments();
-  return state.handoffs().flatMap(({ sequence, route }) => {
-    if (route.kind !== 'source' || route.continuity.kind !== 'continues') return [];
-    const { timeline, baselineGtids: gtids } = route.continuity;
-    const place = segments.findIndex((segment) => segment.sequence > sequence);
-    const from = place < 0 ? segments.length : place;
-    return [{ timeline, serverUuid: route.to.serverUuid, from, gtids }];
-  });
-}
-
 async function answerBoundary(
   reader: FalloverReader,
   question: Extract<BoundaryQuestion, { kind: 'read' }>,
   signal: AbortSignal | undefined,
 ): Promise<BoundaryAnswer> {
-  const { segment, object } = question.segment;
+  const { segment, object, stores } = question.segment;
   const fold = new BoundaryFold(question.cut, question.skip, question.repeats);
   const scanner = new BinlogScanner({ file: segment.binlog, visitor: { transaction: (it) => fold.add(it) } });
-  for await (const chunk of readSegmentFrom(reader, { ...segment, object }, signal)) {
+  for await (const chunk of readSegmentFrom(reader, { ...segment, object, stores }, signal)) {
     scanner.push(chunk);
     if (fold.done) return fold.answer();
   }

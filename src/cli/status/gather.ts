@@ -7,7 +7,7 @@ import { GtidSet } from '../../domain/gtid-set.ts';
 import type { ServerUuid } from '../../domain/identity.ts';
 import { restorableWindows } from '../../domain/restore-windows.ts';
 import { readBinaryLogs, readGtidExecuted } from '../../mysql/facts.ts';
-import { planFacts } from '../../restoring/make-plan.ts';
+import { planFacts } from '../../restoring/read-union.ts';
 import { readCatalog, type StoreCatalog } from '../store-catalog.ts';
 import { askWorkflows } from './ask-workflows.ts';
 import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFacts } from './facts.ts';
@@ -63,7 +63,7 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     archived: GtidSet.unionAll(timelines.map((timeline) => state.archivedThrough(timeline))),
     binlogs: new Map(servers.map((uuid) => [uuid, binlogsOf(state, uuid)])),
     lines: servers.flatMap((uuid) => archivedLine(state, uuid)),
-    windows: restorableWindows(planFacts(state)),
+    windows: restorableWindows(planFacts(id, state)),
     deadLetters: state.deadLetters(),
     damagedPacks,
   };

@@ -85,6 +85,7 @@ async function readAll(reader: FalloverReader): Promise<Buffer> {
     lengthBytes: plaintext.length,
     sha256,
     object,
+    stores: STORES,
   };
   const chunks: Uint8Array[] = [];
   for await (const chunk of readSegmentFrom(reader, segment)) chunks.push(Buffer.from(chunk));
@@ -150,7 +151,8 @@ describe('reading an object from several stores', () => {
       };
       const reader = new FalloverReader(homes(key), async () => undefined);
       const given: Uint8Array[] = [];
-      for await (const chunk of reader.read(KEY, openIn)) given.push(Buffer.from(chunk));
+      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn))
+        given.push(Buffer.from(chunk));
       assert.ok(Buffer.concat(given).equals(bytes), `round ${round}`);
     }
   });
@@ -163,7 +165,7 @@ describe('reading an object from several stores', () => {
     const reader = new FalloverReader(homes(key), async () => undefined);
     let given = 0;
     const reading = async () => {
-      for await (const chunk of reader.read(KEY, openIn)) given += chunk.length;
+      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn)) given += chunk.length;
     };
     await assert.rejects(reading(), { code: 'StoresDiffer', kind: 'corrupt' });
     assert.equal(given, 30_000);
@@ -179,7 +181,7 @@ describe('reading an object from several stores', () => {
       asked.push(home.store.id);
       return home.store.id === 'a' ? broken(home, 0, 'unavailable') : home.store.read(KEY);
     };
-    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read(KEY, openIn));
+    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read({ key: KEY, stores: STORES }, openIn));
     assert.deepEqual(asked, ['a', 'a', 'a', 'b', 'b', 'b']);
     assert.deepEqual(
       told.map(({ from, to }) => [from, to]),

@@ -1,0 +1,204 @@
+import type { HandoffRoute } from '../catalog-entry.ts';
+import type { Baseline, CatalogBackup, CatalogSegment, PlanFacts } from '../plan-facts.ts';
+import type { UnionConflict } from './conflict.ts';
+import { differingFields } from './differing-fields.ts';
+import { type FencedLog, fencedLogs } from './fenced.ts';
+import { mergeOrders } from './merge-order.ts';
+import type { MergedHandoff } from './merged-handoff.ts';
+import { type MergedSegment, nameOfSegment } from './merged-segment.ts';
+import { epochAt, type StoreCatalog } from './store-catalog.ts';
+import { type MergedTimeline, TimelineMatcher } from './timeline-matcher.ts';
+
+/** What the catalogs of several stores say together. */
+export interface CatalogUnion {
+  readonly facts: PlanFacts;
+  /** Stores that were read, in order. */
+  readonly stores: readonly string[];
+  /** What forbids to plan on a timeline; null: on any. */
+  readonly conflicts: readonly { readonly timeline: number | null; readonly conflict: UnionConflict }[];
+  /** Logs that are left out, because their server had been handed away. */
+  readonly fenced: readonly FencedLog[];
+  /** The conflict that a request for this timeline meets; null: the newest. */
+  conflictFor(timeline: number | null): UnionConflict | null;
+}
+
+/**
+ * Reads the catalogs of several stores as one: each log and base backup once, with all stores that hold it, in
+ * one order of commit. Catalogs are added one after the other, in the order in which the stores are preferred,
+ * and need not be kept. Pure but for its own state.
+ */
+export class UnionBuilder {
+  readonly #stores: Pick<StoreCatalog, 'store' | 'repositoryId' | 'cluster' | 'sequence'>[] = [];
+  readonly #timelines = new TimelineMatcher();
+  readonly #segments = new Map<string, Mutable<MergedSegment>[]>();
+  readonly #backups = new Map<string, { entry: Mutable<CatalogBackup>; timeline: MergedTimeline | null }>();
+  readonly #handoffs = new Map<number, MergedHandoff>();
+  readonly #conflicts: { timeline: MergedTimeline | null; conflict: UnionConflict }[] = [];
+
+  add(catalog: StoreCatalog): void {
+    const { store, repositoryId, cluster, sequence } = catalog;
+    this.#stores.push({ store, repositoryId, cluster, sequence });
+    const merged = catalog.segments.map((listed) => this.#segment(catalog, listed));
+    const lines = this.#timelines.add(catalog, merged);
+    this.#conflicts.push(...lines.conflicts);
+    for (const { backup, object } of catalog.backups) {
+      this.#backup(store, { backup, object, stores: [store] }, lines.of(backup.timeline));
+    }
+    for (const { epoch, route } of catalog.handoffs) this.#handoff(store, epoch, route, lines.of);
+  }
+
+  build(): CatalogUnion {
+    const [first] = this.#stores;
+    const timelines = this.#timelines.inOrder();
+    const handoffs = [...this.#handoffs.values()].sort((a, b) => a.epoch - b.epoch);
+    const conflicts = [...this.#conflicts, ...this.#repositoryConflict()];
+    const segments: CatalogSegment[] = [];
+    const fenced: FencedLog[] = [];
+    const baselines: Baseline[] = [];
+    for (const timeline of timelines.all) {
+      const ordered = mergeOrders(timeline.lists);
+      if (ordered.kind === 'conflict') conflicts.push({ timeline, conflict: ordered.conflict });
+      const whole = ordered.kind === 'ordered' ? ordered.segments : (timeline.lists[0] ?? []);
+      const own = handoffs.filter((handoff) => handoff.timeline === timeline);
+      const out = fencedLogs(timeline.number, whole, own);
+      fenced.push(...out.map(({ told }) => told));
+      const kept = whole.filter((it) => !out.some(({ log }) => log === it));
+      baselines.push(...baselinesOf(timeline.number, kept, own, segments.length));
+      for (const { segment, object, stores } of kept) {
+        segments.push({ timeline: timeline.number, segment, object, stores });
+      }
+    }
+    const numbered = conflicts.map(({ timeline, conflict }) => ({
+      timeline: timeline?.number ?? null,
+      conflict,
+    }));
+    return {
+      facts: {
+        repositoryId: first?.repositoryId ?? '',
+        cluster: first?.cluster ?? '',
+        catalogSequence: first?.sequence ?? 0,
+        segments,
+        backups: [...this.#backups.values()].map(({ entry, timeline }) => renumbered(entry, timeline)),
+        baselines,
+      },
+      stores: this.#stores.map(({ store }) => store),
+      conflicts: numbered,
+      fenced,
+      conflictFor(asked) {
+        const unclear = timelines.unclear(asked);
+        if (unclear !== null) return unclear;
+        const number = asked ?? Math.max(0, ...segments.map(({ timeline }) => timeline));
+        return numbered.find(({ timeline }) => timeline === null || timeline === number)?.conflict ?? null;
+      },
+    };
+  }
+
+  #segment(
+    catalog: StoreCatalog,
+    { sequence, segment, object }: StoreCatalog['segments'][number],
+  ): MergedSegment {
+    const { store } = catalog;
+    const epoch = epochAt(catalog, sequence);
+    const key = `${segment.serverUuid}/${segment.binlog}/${segment.createdAt}`;
+    const alike = this.#segments.get(key) ?? [];
+    const known = alike.find(
+      (it) =>
+        it.segment.previousGtids === segment.previousGtids && it.segment.firstCommit === segment.firstCommit,
+    );
+    const fields = known === undefined ? [] : differingFields(known.segment, segment);
+    if (known !== undefined && fields.length === 0) {
+      if (!known.stores.includes(store)) known.stores = [...known.stores, store];
+      known.epoch = Math.min(known.epoch, epoch);
+      return known;
+    }
+    if (known !== undefined) {
+      const stores = [...known.stores, store];
+      const name = nameOfSegment(segment);
+      this.#conflicts.push({ timeline: null, conflict: { kind: 'differs', stores, name, fields } });
+    }
+    const merged = { segment, object, stores: [store], epoch };
+    this.#segments.set(key, [...alike, merged]);
+    return merged;
+  }
+
+  #backup(store: string, entry: CatalogBackup, timeline: MergedTimeline | null): void {
+    const { backupId } = entry.backup;
+    const known = this.#backups.get(backupId);
+    if (known === undefined) {
+      this.#backups.set(backupId, { entry, timeline });
+      return;
+    }
+    const fields = differingFields(
+      { ...known.entry.backup, timeline: 0 },
+      { ...entry.backup, timeline: 0 },
+    ).concat(known.timeline === timeline ? [] : ['timeline']);
+    if (fields.length === 0) {
+      known.entry.stores = [...known.entry.stores, store];
+      return;
+    }
+    const stores = [...known.entry.stores, store];
+    const name = `base backup ${backupId}`;
+    this.#conflicts.push({ timeline: null, conflict: { kind: 'differs', stores, name, fields } });
+  }
+
+  #handoff(
+    store: string,
+    epoch: number,
+    route: HandoffRoute,
+    lineOf: (number: number) => MergedTimeline | null,
+  ): void {
+    const continues = route.kind === 'source' && route.continuity.kind === 'continues';
+    const timeline = continues ? lineOf(continuedTimeline(route)) : null;
+    const known = this.#handoffs.get(epoch);
+    if (known === undefined) {
+      this.#handoffs.set(epoch, { epoch, route, timeline, stores: [store] });
+      return;
+    }
+    if (known.timeline === timeline && isSameRoute(known.route, route)) {
+      known.stores.push(store);
+      return;
+    }
+    const stores = [...known.stores, store];
+    this.#conflicts.push({ timeline: null, conflict: { kind: 'handoffs-differ', stores, epoch } });
+  }
+
+  #repositoryConflict(): { timeline: null; conflict: UnionConflict }[] {
+    const repositoryIds = [...new Set(this.#stores.map(({ repositoryId }) => repositoryId))];
+    if (repositoryIds.length < 2) return [];
+    const stores = this.#stores.map(({ store }) => store);
+    return [{ timeline: null, conflict: { kind: 'other-repository', stores, repositoryIds } }];
+  }
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+function renumbered(entry: CatalogBackup, timeline: MergedTimeline | null): CatalogBackup {
+  if (timeline === null || timeline.number === entry.backup.timeline) return entry;
+  return { ...entry, backup: { ...entry.backup, timeline: timeline.number } };
+}
+
+function continuedTimeline(route: HandoffRoute): number {
+  return route.kind === 'source' && route.continuity.kind === 'continues' ? route.continuity.timeline : 0;
+}
+
+/** Stores may number the timeline otherwise. */
+function isSameRoute(a: HandoffRoute, b: HandoffRoute): boolean {
+  const plain = (route: HandoffRoute) =>
+    JSON.stringify(route, (key, value) => (key === 'timeline' ? undefined : value));
+  return plain(a) === plain(b);
+}
+
+/** @param offset place of the timeline's first segment among those of all timelines */
+function baselinesOf(
+  timeline: number,
+  segments: readonly MergedSegment[],
+  handoffs: readonly MergedHandoff[],
+  offset: number,
+): Baseline[] {
+  return handoffs.flatMap(({ epoch, route }): Baseline[] => {
+    if (route.kind !== 'source' || route.continuity.kind !== 'continues') return [];
+    const place = segments.findIndex((segment) => segment.epoch >= epoch);
+    const from = offset + (place < 0 ? segments.length : place);
+    return [{ timeline, serverUuid: route.to.serverUuid, from, gtids: route.continuity.baselineGtids }];
+  });
+}
