@@ -6,9 +6,10 @@ import { AppError } from './errors.ts';
 import { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';
 import { archivedBefore, loggedBefore, type Timeline } from './plan-timeline.ts';
+import { plannedSegment } from './planned-segment.ts';
 import { anonymousReasons, countInversions, type Selected } from './replay-selection.ts';
 import { estimateSeconds } from './restore-estimate.ts';
-import type { PlannedBase, PlannedSegment, PlanReason, PlanVerdict, RestorePlan } from './restore-plan.ts';
+import type { PlannedBase, PlanReason, PlanVerdict, RestorePlan } from './restore-plan.ts';
 
 const NO_ANSWERS: BoundaryAnswers = new Map();
 
@@ -76,24 +77,6 @@ function plannedBase({ entry }: BaseCandidate): PlannedBase {
     tarBytes: backup.tarBytes,
     object,
     stores,
-  };
-}
-
-function plannedSegment({ segment, send }: Selected, expected: GtidSet, base: GtidSet): PlannedSegment {
-  const { facts, entry, own } = segment;
-  const isWhole = own.isSubsetOf(expected) && own.subtract(base).equals(send);
-  return {
-    serverUuid: facts.serverUuid,
-    binlog: facts.binlog,
-    serverVersion: facts.serverVersion,
-    lengthBytes: facts.lengthBytes,
-    sha256: facts.sha256,
-    object: entry.object,
-    stores: entry.stores,
-    send: send.toString(),
-    extent: isWhole ? 'whole' : 'part',
-    eventDdl: facts.eventDdl,
-    xaPrepares: facts.xaPrepares,
   };
 }
 

@@ -36,6 +36,12 @@ interface Failure {
   readonly error: AppError;
 }
 
+/** An object of which one store began otherwise than others that had failed: which of them, and what is not told yet. */
+interface Suspicion {
+  readonly homes: readonly SegmentHome[];
+  readonly untold: readonly Failure[];
+}
+
 /** How often an unavailable store is asked for one object while there is another to go to. */
 const ATTEMPTS = 3;
 const WAIT: RetryPolicy = { firstDelayMs: 250, maxDelayMs: 1_000, patienceMs: 0 };
@@ -52,6 +58,8 @@ export class FalloverReader {
   readonly #homes: readonly SegmentHome[];
   readonly #onFallover: (fallover: Fallover) => Promise<void>;
   readonly #away = new Set<string>();
+  readonly #suspicions = new Map<string, Suspicion>();
+  readonly #lost = new Map<string, AppError>();
 
   /** @param onFallover waited for before the first byte of the store that took over is given */
   constructor(homes: readonly SegmentHome[], onFallover: (fallover: Fallover) => Promise<void>) {
@@ -59,15 +67,25 @@ export class FalloverReader {
     this.#onFallover = onFallover;
   }
 
+  /** Objects that no store gave whole, by their keys, and why. */
+  get lost(): ReadonlyMap<string, AppError> {
+    return this.#lost;
+  }
+
   /**
+   * After `StoresDiffer` nothing of what was given can be trusted. A reader that can forget it may read the
+   * object anew: then the store that began otherwise comes first, and what it gives is proven at its end.
+   *
    * @throws where no store gives the object whole: unavailable, where one of them may still hold it, else
    *   what the first one threw; corrupt `StoresDiffer`; config `UnknownStore` without any store
    */
   async *read(object: ObjectToRead, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const { key } = object;
     const given = new Given(this.#homes.length > 1);
-    const failures: Failure[] = [];
-    for (const home of this.#inOrder(object)) {
+    const suspicion = this.#suspicions.get(key);
+    const failures: Failure[] = [...(suspicion?.untold ?? [])];
+    const tried: SegmentHome[] = [];
+    for (const home of this.#inOrder(object, suspicion?.homes ?? [])) {
       try {
         for await (const chunk of this.#patiently(home, key, openIn, given, signal)) {
           await this.#tell(key, failures, home);
@@ -78,27 +96,32 @@ export class FalloverReader {
         return;
       } catch (error) {
         signal?.throwIfAborted();
+        if (isStoresDiffer(error)) this.#suspicions.set(key, { homes: tried, untold: failures });
         if (!isOfStore(error)) throw error;
         failures.push({ home, error });
+        tried.push(home);
         if (error.kind === 'unavailable') this.#away.add(home.store.id);
       }
     }
     const errors = failures.map(({ error }) => error);
     // A store that is away may hold it: then trying again can help, whatever the others lack.
-    throw errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+    const error = errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+    this.#lost.set(key, error);
+    throw error;
   }
 
   async #tell(key: string, failures: Failure[], to: SegmentHome): Promise<void> {
-    for (const { home, error } of failures.splice(0)) {
+    for (const { home, error } of failures.splice(0).filter((it) => it.home !== to)) {
       await this.#onFallover({ key, from: home.store.id, to: to.store.id, reason: error.message });
     }
   }
 
   /** A store whose catalog was not read, or does not name the object, may yet hold it. */
-  #inOrder({ stores }: ObjectToRead): readonly SegmentHome[] {
+  #inOrder({ stores }: ObjectToRead, suspects: readonly SegmentHome[]): readonly SegmentHome[] {
     const holding = stores.flatMap((id) => this.#homes.filter(({ store }) => store.id === id));
     const isAway = ({ store }: SegmentHome) => this.#away.has(store.id);
-    return [...new Set([...holding.filter((home) => !isAway(home)), ...holding, ...this.#homes])];
+    const all = [...new Set([...holding.filter((home) => !isAway(home)), ...holding, ...this.#homes])];
+    return [...all.filter((home) => !suspects.includes(home)), ...suspects];
   }
 
   /** One store, asked again for a moment while it is unavailable; the only one is the caller's to wait for. */
@@ -168,6 +191,11 @@ class Given {
       yield fresh;
     }
   }
+}
+
+/** True where one store began otherwise than what another had given of the object. */
+export function isStoresDiffer(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === STORES_DIFFER;
 }
 
 /** True where another store may do better; a wrong use or a bug of ours is the same in each. */

@@ -171,6 +171,33 @@ describe('reading an object from several stores', () => {
     assert.equal(given, 30_000);
   });
 
+  it('reads anew, once it is asked to, first where it began otherwise, and tells of the store that failed', async () => {
+    const bytes = randomBytes(50_000);
+    for (const store of STORES) await put(store, 'whole', bytes, 0);
+    const wrong = Buffer.from(bytes);
+    wrong[5] = (wrong[5] ?? 0) ^ 1;
+    const openIn: OpenIn = async function* (home) {
+      if (home.store.id !== 'a') return yield* home.store.read(KEY);
+      yield wrong;
+      throw new AppError({ code: 'Broken', kind: 'corrupt', message: 'The digest of a is another.' });
+    };
+    const told: Fallover[] = [];
+    const reader = new FalloverReader(homes(key), async (it) => void told.push(it));
+    const object = { key: KEY, stores: STORES };
+    const readOnce = async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of reader.read(object, openIn)) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks);
+    };
+    await assert.rejects(readOnce(), { code: 'StoresDiffer' });
+    assert.deepEqual(told, []);
+    assert.ok((await readOnce()).equals(bytes));
+    assert.deepEqual(
+      told.map(({ from, to, reason }) => [from, to, reason]),
+      [['a', 'b', 'The digest of a is another.']],
+    );
+  });
+
   it('asks a store that is away once more only where the others fail, and says so once', async () => {
     const bytes = randomBytes(1_000);
     for (const store of STORES) await put(store, 'whole', bytes, 0);
