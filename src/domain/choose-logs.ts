@@ -26,6 +26,7 @@ const BYTES_PER_FILE = 64 * 1024;
 export function chooseLogs(line: Timeline, replay: GtidSet): ChosenLogs {
   const first = selectSegments(line, replay);
   const plain: ChosenLogs = { ...first, choice: 'first', blocked: GtidSet.EMPTY };
+  if (line.segments.every(({ repeats }) => repeats.isEmpty)) return plain;
   const holders = line.segments.filter(({ own }) => !own.intersect(replay).isEmpty);
   const hasChoice = holders.some(({ repeats }) => !repeats.intersect(replay).isEmpty);
   if (!hasChoice || holders.some(({ facts }) => facts.temporaryTables > 0)) return plain;
@@ -45,13 +46,14 @@ export function chooseLogs(line: Timeline, replay: GtidSet): ChosenLogs {
   return { selected, missing: GtidSet.EMPTY, choice, blocked: GtidSet.EMPTY };
 }
 
-function coverSegment({ entry, facts, own, ownBefore }: TimelineSegment): CoverSegment {
+function coverSegment({ entry, facts, own, ownBaselines }: TimelineSegment): CoverSegment {
+  const executed = [facts.previousGtids, ...ownBaselines].map((gtids) => GtidSet.parse(gtids));
   const isExact = facts.anonymousTransactions === 0;
   const cost = fileCost(entry.object.lengthBytes);
   return {
     chain: facts.serverUuid,
     binlog: facts.binlog,
-    before: ownBefore,
+    before: GtidSet.unionAll(executed),
     gtids: own,
     copies: isExact ? entry.stores.map((store) => ({ store, cost })) : [],
   };

@@ -79,10 +79,15 @@ async function answerAll(
   }
 }
 
-/** Throws the reasons of a refused plan as one error. @throws refused `PlanRefused` */
-export function requirePass(plan: RestorePlan): void {
+/**
+ * Throws the reasons of a refused plan as one error.
+ * @param passedOver stores that could not be read: they may hold what is missing
+ * @throws refused `PlanRefused`
+ */
+export function requirePass(plan: RestorePlan, passedOver: readonly string[]): void {
   if (plan.verdict.status === 'PASS') return;
-  const reasons = plan.verdict.reasons.map(explainReason);
+  const unread = passedOver.map((reason) => `Passed over was store ${reason}`);
+  const reasons = [...plan.verdict.reasons.map(explainReason), ...unread];
   throw new AppError({
     code: 'PlanRefused',
     kind: 'refused',

@@ -2,6 +2,7 @@ import type { ClusterConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import { planWithout } from '../domain/plan-without.ts';
 import type { PlannedSegment } from '../domain/restore-plan.ts';
+import { conflictOn } from '../domain/union/union-builder.ts';
 import { type Archive, openArchive } from './archive.ts';
 import { FalloverLog } from './fallover-log.ts';
 import { foldersOf, type StoredPlan, writePlan } from './work-folder.ts';
@@ -20,7 +21,7 @@ export async function planAround(
   if (archive === null) return null;
   try {
     const { plan } = stored;
-    if (archive.conflictFor(plan.timeline) !== null || !isSameLine(archive, stored)) return null;
+    if (conflictOn(archive, plan.timeline) !== null || !isSameLine(archive, stored)) return null;
     const around = planWithout(archive.facts, plan, new Set(lost.keys()));
     if (around === null) return null;
     const log = new FalloverLog(foldersOf(stored.job));

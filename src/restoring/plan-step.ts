@@ -70,7 +70,7 @@ async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archi
   const startedAt = performance.now();
   const { target, skipGtids, timeline } = job;
   const made = await makeRestorePlan(archive, { target, skipGtids, timeline }, context.signal);
-  requirePass(made);
+  requirePass(made, archive.passedOver);
   const backup = baseOf(archive, made);
   assertServerFits(context, backup);
   return {

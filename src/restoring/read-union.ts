@@ -5,7 +5,7 @@ import type { PlanFacts } from '../domain/plan-facts.ts';
 import { storesDisagree } from '../domain/union/conflict.ts';
 import type { FencedLog } from '../domain/union/fenced.ts';
 import type { StoreCatalog } from '../domain/union/store-catalog.ts';
-import { type CatalogUnion, UnionBuilder } from '../domain/union/union-builder.ts';
+import { type CatalogUnion, conflictOn, UnionBuilder } from '../domain/union/union-builder.ts';
 
 /** What all readable stores say together. */
 export interface ReadUnion extends CatalogUnion {
@@ -24,6 +24,7 @@ export async function readUnion(candidates: readonly Repository[]): Promise<Read
   for (const { store, catalog } of candidates) {
     try {
       builder.add(storeCatalog(store.id, await catalog.read()));
+      catalog.forget();
     } catch (error) {
       if (!isOfStore(error)) throw error;
       failures.push({ store: store.id, error });
@@ -47,7 +48,7 @@ export function planFacts(storeId: string, state: CatalogState): PlanFacts {
 
 /** Refuses a timeline on which the stores contradict each other; null: the newest. @throws conflict `StoresDisagree` */
 export function requireOneHistory(union: CatalogUnion, timeline: number | null): void {
-  const conflict = union.conflictFor(timeline);
+  const conflict = conflictOn(union, timeline);
   if (conflict !== null) throw storesDisagree(conflict);
 }
 

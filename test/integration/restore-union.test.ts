@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { wallClock } from '../../src/archiving/repositories.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
+import { catalogKey } from '../../src/domain/object-keys.ts';
 import type { RestorePlan } from '../../src/domain/restore-plan.ts';
 import { formatInstant } from '../../src/domain/time.ts';
 import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
@@ -163,6 +164,7 @@ test('a part alone is refused, and so is what is in none of those that can be re
   await rename(aside, join(rig.folder.path, 'store'));
   assert.equal(refused.code, 3, refused.stderr);
   assert.match(refused.stderr, /needs transactions that no base backup and no archived binlog holds/);
+  assert.match(refused.stderr, /Passed over was store main: /);
   await assert.rejects(access(targetDir));
 });
 
@@ -178,6 +180,20 @@ test('a store that cannot be read is passed over by name where the others are en
   assert.match(outcome.passedOver.join(), /^main: /);
   assert.deepEqual(outcome.stores, ['whole']);
   assert.deepEqual(await stateOf(targetDir), { tables: truth, gtids });
+});
+
+test('a store whose catalog was altered is passed over by name, and alone it is refused as corrupt', async () => {
+  const config = await configWith(['main', 'whole']);
+  const entry = join(rig.folder.path, 'store', catalogKey(3));
+  const kept = await readFile(entry, 'utf8');
+  await writeFile(entry, kept.replace('"transactions":', '"transactions":1'));
+  const together = await pitrail(['--config', config, 'plan', '--to', 'latest', '--json']);
+  const alone = await pitrail(['--config', config, 'plan', '--to', 'latest', '--json', '--store', 'main']);
+  await writeFile(entry, kept);
+  assert.equal(together.code, 75, together.stderr);
+  assert.match(together.stderr, /passed over store main: .*sequence 3/);
+  assert.equal(documentOf<RestorePlan>(together).expectedGtids, gtids);
+  assert.equal(alone.code, 4, alone.stderr);
 });
 
 test('locate finds in all parts what it finds in the whole, each statement once and in order', async () => {

@@ -21,11 +21,13 @@ export interface StoreLines {
   readonly conflicts: { timeline: MergedTimeline; conflict: UnionConflict }[];
 }
 
+/** A number that is another timeline in each store; null: the newest, of which no store knows. */
+export type UnclearTimeline = Extract<UnionConflict, { kind: 'timeline-unclear' }>;
+
 /** All timelines, oldest first as far as any store tells. */
 export interface OrderedTimelines {
   readonly all: readonly MergedTimeline[];
-  /** The conflict that a request for a number, or for the newest (null), meets. */
-  unclear(timeline: number | null): UnionConflict | null;
+  readonly unclear: readonly UnclearTimeline[];
 }
 
 /**
@@ -75,7 +77,7 @@ export class TimelineMatcher {
       last = Math.max(number, last + 1);
       line.number = last;
     }
-    return { all, unclear: (timeline) => this.#unclear(all, timeline) };
+    return { all, unclear: this.#unclear(all) };
   }
 
   #named(name: string, store: string): MergedTimeline | undefined {
@@ -106,20 +108,20 @@ export class TimelineMatcher {
     });
   }
 
-  #unclear(all: readonly MergedTimeline[], timeline: number | null): UnionConflict | null {
-    if (timeline !== null) {
-      const called = all.filter((line) => [...line.numbers.values()].includes(timeline));
-      if (called.length < 2) return null;
-      return { kind: 'timeline-unclear', stores: this.#stores.map(({ store }) => store), timeline };
-    }
+  #unclear(all: readonly MergedTimeline[]): UnclearTimeline[] {
+    const stores = this.#stores.map(({ store }) => store);
+    const unclear = (timeline: number | null) => ({ kind: 'timeline-unclear', stores, timeline }) as const;
+    const numbers = new Set(all.flatMap((line) => [...line.numbers.values()]));
+    const calledTwice = [...numbers].filter(
+      (number) => all.filter((line) => [...line.numbers.values()].includes(number)).length > 1,
+    );
     const filled = all.filter(({ lists }) => lists.length > 0);
     const newest = filled.filter(
       (line) => !filled.some((other) => other !== line && this.#leadsTo(line, other, filled)),
     );
     // None: two stores have them in another order.
-    if (newest.length === 1 || filled.length === 0) return null;
-    const stores = this.#stores.map(({ store }) => store);
-    return { kind: 'timeline-unclear', stores, timeline };
+    const isClear = newest.length === 1 || filled.length === 0;
+    return [...calledTwice.map(unclear), ...(isClear ? [] : [unclear(null)])];
   }
 
   #leadsTo(a: MergedTimeline, b: MergedTimeline, all: readonly MergedTimeline[]): boolean {

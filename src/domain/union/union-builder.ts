@@ -1,5 +1,6 @@
 import type { HandoffRoute } from '../catalog-entry.ts';
 import type { Baseline, CatalogBackup, CatalogSegment, PlanFacts } from '../plan-facts.ts';
+import { newestTimeline } from '../plan-timeline.ts';
 import type { UnionConflict } from './conflict.ts';
 import { differingFields } from './differing-fields.ts';
 import { type FencedLog, fencedLogs } from './fenced.ts';
@@ -7,7 +8,7 @@ import { mergeOrders } from './merge-order.ts';
 import type { MergedHandoff } from './merged-handoff.ts';
 import { type MergedSegment, nameOfSegment } from './merged-segment.ts';
 import { epochAt, type StoreCatalog } from './store-catalog.ts';
-import { type MergedTimeline, TimelineMatcher } from './timeline-matcher.ts';
+import { type MergedTimeline, TimelineMatcher, type UnclearTimeline } from './timeline-matcher.ts';
 
 /** What the catalogs of several stores say together. */
 export interface CatalogUnion {
@@ -16,10 +17,18 @@ export interface CatalogUnion {
   readonly stores: readonly string[];
   /** What forbids to plan on a timeline; null: on any. */
   readonly conflicts: readonly { readonly timeline: number | null; readonly conflict: UnionConflict }[];
+  readonly unclear: readonly UnclearTimeline[];
   /** Logs that are left out, because their server had been handed away. */
   readonly fenced: readonly FencedLog[];
-  /** The conflict that a request for this timeline meets; null: the newest. */
-  conflictFor(timeline: number | null): UnionConflict | null;
+}
+
+/** The conflict that a request for a timeline meets; null: the newest. */
+export function conflictOn(union: CatalogUnion, timeline: number | null): UnionConflict | null {
+  const unclear = union.unclear.find((it) => it.timeline === timeline);
+  if (unclear !== undefined) return unclear;
+  const number = timeline ?? newestTimeline(union.facts);
+  const found = union.conflicts.find((it) => it.timeline === null || it.timeline === number);
+  return found?.conflict ?? null;
 }
 
 /**
@@ -83,13 +92,8 @@ export class UnionBuilder {
       },
       stores: this.#stores.map(({ store }) => store),
       conflicts: numbered,
+      unclear: timelines.unclear,
       fenced,
-      conflictFor(asked) {
-        const unclear = timelines.unclear(asked);
-        if (unclear !== null) return unclear;
-        const number = asked ?? Math.max(0, ...segments.map(({ timeline }) => timeline));
-        return numbered.find(({ timeline }) => timeline === null || timeline === number)?.conflict ?? null;
-      },
     };
   }
 
@@ -107,7 +111,9 @@ export class UnionBuilder {
     );
     const fields = known === undefined ? [] : differingFields(known.segment, segment);
     if (known !== undefined && fields.length === 0) {
-      if (!known.stores.includes(store)) known.stores = [...known.stores, store];
+      // Sealed in another way, it has another key, under which a reader of the first would look in vain.
+      const isCopy = known.object.key === object.key && !known.stores.includes(store);
+      if (isCopy) known.stores = [...known.stores, store];
       known.epoch = Math.min(known.epoch, epoch);
       return known;
     }
@@ -133,7 +139,7 @@ export class UnionBuilder {
       { ...entry.backup, timeline: 0 },
     ).concat(known.timeline === timeline ? [] : ['timeline']);
     if (fields.length === 0) {
-      known.entry.stores = [...known.entry.stores, store];
+      if (known.entry.object.key === entry.object.key) known.entry.stores = [...known.entry.stores, store];
       return;
     }
     const stores = [...known.entry.stores, store];

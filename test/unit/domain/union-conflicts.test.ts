@@ -6,7 +6,7 @@ import { parseBinlogName, parseServerUuid, parseSha256 } from '../../../src/doma
 import type { SegmentFacts } from '../../../src/domain/segment.ts';
 import { explainConflict, storesDisagree } from '../../../src/domain/union/conflict.ts';
 import type { StoreCatalog } from '../../../src/domain/union/store-catalog.ts';
-import { type CatalogUnion, UnionBuilder } from '../../../src/domain/union/union-builder.ts';
+import { type CatalogUnion, conflictOn, UnionBuilder } from '../../../src/domain/union/union-builder.ts';
 import { second } from './history.ts';
 
 const P = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
@@ -94,7 +94,7 @@ const SECOND: Log = { number: 2, previous: `${P}:1-10`, gtids: `${P}:11-20` };
 const THIRD: Log = { number: 3, previous: `${P}:1-20`, gtids: `${P}:21-30` };
 
 function conflictOf(union: CatalogUnion, timeline: number | null = null): string | undefined {
-  return union.conflictFor(timeline)?.kind;
+  return conflictOn(union, timeline)?.kind;
 }
 
 test('halves of one history are no conflict', () => {
@@ -112,7 +112,7 @@ test('halves of one history are no conflict', () => {
 
 test('one log with two contents is refused, with its name and the stores', () => {
   const union = unionOf(catalog('a', [FIRST, SECOND]), catalog('b', [FIRST, { ...SECOND, content: 'f' }]));
-  const conflict = union.conflictFor(null);
+  const conflict = conflictOn(union, null);
   assert.ok(conflict !== null && conflict.kind === 'differs');
   assert.deepEqual(conflict.fields, ['sha256']);
   const error = storesDisagree(conflict);
@@ -124,7 +124,7 @@ test('one log with two contents is refused, with its name and the stores', () =>
 test('the same GTIDs in two logs of one server are divergence, and so is a history that goes back', () => {
   const again: Log = { number: 3, previous: `${P}:1-10`, gtids: `${P}:11-15`, createdAt: 9 };
   const twice = unionOf(catalog('a', [FIRST, SECOND]), catalog('b', [FIRST, again]));
-  const conflict = twice.conflictFor(null);
+  const conflict = conflictOn(twice, null);
   assert.ok(conflict !== null && conflict.kind === 'divergent');
   assert.match(explainConflict(conflict), /binlog\.000002 and .*binlog\.000003 .*:11-/);
   // The first life of a server in one store, its second in another: numbers fit, times do not.
