@@ -56,7 +56,7 @@ export function explainConflict(conflict: UnionConflict): string {
     case 'handoffs-differ':
       return `${stores} each took another handoff of epoch ${conflict.epoch}, so two histories may go on from there.`;
     case 'timelines-differ':
-      return `${conflict.name} lies on one timeline in one of ${stores}, and on another in another.`;
+      return `It is not sure on which timeline ${conflict.name} lies: ${stores} do not agree, or have no log of it in common.`;
     case 'timeline-unclear':
       return conflict.timeline === null
         ? `${stores} each have a timeline of their own that none says is the newest.`

@@ -10,8 +10,10 @@ export interface MergedTimeline {
   readonly lists: MergedSegment[][];
   /** What each store calls it. */
   readonly numbers: Map<string, number>;
-  /** The how-manieth of which server it is. */
+  /** The how-manieth of its server it is, in the first store that has it. */
   readonly name: string;
+  /** The server that began it. */
+  readonly serverUuid: string;
 }
 
 /** The timelines of one store. */
@@ -30,41 +32,60 @@ export interface OrderedTimelines {
   readonly unclear: readonly UnclearTimeline[];
 }
 
+/** A timeline of one store, before it is known which one it is. */
+interface OwnTimeline {
+  readonly number: number;
+  readonly serverUuid: string;
+  readonly name: string;
+  readonly list: MergedSegment[];
+}
+
 /**
  * Finds out which timelines of several stores are the same, however each store numbers them: those that share
- * a log; where none is shared, the how-manieth of one server.
+ * a log; where none is shared, the how-manieth of one server, if all stores have as many of it.
  */
 export class TimelineMatcher {
   readonly #timelines: MergedTimeline[] = [];
   readonly #lineOf = new Map<MergedSegment, MergedTimeline>();
-  readonly #stores: { readonly store: string; readonly lines: readonly MergedTimeline[] }[] = [];
+  readonly #stores: {
+    readonly store: string;
+    readonly lines: readonly MergedTimeline[];
+    readonly counts: ReadonlyMap<string, number>;
+  }[] = [];
 
   /** @param merged the segments of the catalog, in its order */
   add(catalog: StoreCatalog, merged: readonly MergedSegment[]): StoreLines {
     const { store } = catalog;
+    const timelines = timelinesIn(catalog, merged);
+    const counts = new Map<string, number>();
+    for (const { serverUuid } of timelines) counts.set(serverUuid, (counts.get(serverUuid) ?? 0) + 1);
     const own = new Map<number, MergedTimeline>();
     const conflicts: StoreLines['conflicts'] = [];
-    const byNumber = Map.groupBy(
-      merged.map((it, index) => ({ it, index })),
-      ({ index }) => catalog.segments[index]?.timeline ?? 0,
-    );
-    for (const { number, name } of namedTimelines(catalog)) {
-      const list = (byNumber.get(number) ?? []).map(({ it }) => it);
-      const shared = [...new Set(list.flatMap((it) => this.#lineOf.get(it) ?? []))];
-      const line = shared[0] ?? this.#named(name, store) ?? this.#begin(name);
-      if (shared.length > 1 || line.numbers.has(store)) {
-        const names = list.find((it) => this.#lineOf.has(it)) ?? list[0];
-        const called = names === undefined ? name : nameOfSegment(names.segment);
-        const stores = [...new Set([...line.numbers.keys(), store])];
-        conflicts.push({ timeline: line, conflict: { kind: 'timelines-differ', stores, name: called } });
-      }
-      line.numbers.set(store, number);
-      if (list.length > 0) line.lists.push(list);
-      for (const it of list) this.#lineOf.set(it, line);
-      own.set(number, line);
+    const settle = (timeline: OwnTimeline, line: MergedTimeline) => {
+      if (line.numbers.has(store)) conflicts.push(differ(line, store, timeline));
+      line.numbers.set(store, timeline.number);
+      if (timeline.list.length > 0) line.lists.push(timeline.list);
+      for (const it of timeline.list) this.#lineOf.set(it, line);
+      own.set(timeline.number, line);
+    };
+    const shared = timelines.map(({ list }) => [
+      ...new Set(list.flatMap((it) => this.#lineOf.get(it) ?? [])),
+    ]);
+    // Those first: none of the others is one of them.
+    for (const [index, timeline] of timelines.entries()) {
+      const [line, ...others] = shared[index] ?? [];
+      if (line === undefined) continue;
+      settle(timeline, line);
+      if (others.length > 0) conflicts.push(differ(line, store, timeline));
+    }
+    for (const [index, timeline] of timelines.entries()) {
+      if ((shared[index] ?? []).length > 0) continue;
+      const found = this.#byPlace(timeline, store, counts);
+      settle(timeline, found.line);
+      conflicts.push(...found.unsure.map((line) => differ(line, store, timeline)));
     }
     const lines = [...own].sort(([a], [b]) => a - b).map(([, line]) => line);
-    this.#stores.push({ store, lines });
+    this.#stores.push({ store, lines, counts });
     return { of: (number) => own.get(number) ?? null, conflicts };
   }
 
@@ -80,14 +101,24 @@ export class TimelineMatcher {
     return { all, unclear: this.#unclear(all) };
   }
 
-  #named(name: string, store: string): MergedTimeline | undefined {
-    return this.#timelines.find((line) => line.name === name && !line.numbers.has(store));
-  }
-
-  #begin(name: string): MergedTimeline {
-    const line = { number: 0, lists: [], numbers: new Map<string, number>(), name };
+  /** The one in the same place among those of its server; a new one where it is not sure that it is the same. */
+  #byPlace(
+    { name, serverUuid, list }: OwnTimeline,
+    store: string,
+    counts: ReadonlyMap<string, number>,
+  ): { readonly line: MergedTimeline; readonly unsure: readonly MergedTimeline[] } {
+    const free = this.#timelines.filter((line) => line.serverUuid === serverUuid && !line.numbers.has(store));
+    const named = free.find((line) => line.name === name);
+    const isSure = this.#stores.every(
+      (other) => (other.counts.get(serverUuid) ?? counts.get(serverUuid)) === counts.get(serverUuid),
+    );
+    const filled = free.filter(({ lists }) => lists.length > 0);
+    if (named !== undefined && (isSure || filled.length === 0 || list.length === 0)) {
+      return { line: named, unsure: [] };
+    }
+    const line = { number: 0, lists: [], numbers: new Map<string, number>(), name, serverUuid };
     this.#timelines.push(line);
-    return line;
+    return { line, unsure: list.length === 0 || filled.length === 0 ? [] : [line, ...filled] };
   }
 
   /** One that no other must come before is next; in a circle the first of those left. */
@@ -132,18 +163,35 @@ export class TimelineMatcher {
   }
 }
 
+function differ(
+  line: MergedTimeline,
+  store: string,
+  { name, list }: OwnTimeline,
+): StoreLines['conflicts'][number] {
+  const [first] = list;
+  const called = first === undefined ? name : nameOfSegment(first.segment);
+  const stores = [...new Set([...line.numbers.keys(), store])];
+  return { timeline: line, conflict: { kind: 'timelines-differ', stores, name: called } };
+}
+
 /** Also those whose first entry is missing, which no writer leaves: they count by their number alone. */
-function namedTimelines({ timelines, segments }: StoreCatalog): { number: number; name: string }[] {
+function timelinesIn(
+  { timelines, segments }: StoreCatalog,
+  merged: readonly MergedSegment[],
+): readonly OwnTimeline[] {
+  const lists = Map.groupBy(
+    merged.map((it, index) => ({ it, number: segments[index]?.timeline ?? 0 })),
+    ({ number }) => number,
+  );
   const counts = new Map<string, number>();
-  const named = timelines.map(({ timeline, serverUuid }) => {
+  const started = timelines.map(({ timeline, serverUuid }) => {
     const count = (counts.get(serverUuid) ?? 0) + 1;
     counts.set(serverUuid, count);
-    return { number: timeline, name: `${serverUuid}#${count}` };
+    return { number: timeline, serverUuid: serverUuid as string, name: `${serverUuid}#${count}` };
   });
-  const unnamed = [...new Set(segments.map(({ timeline }) => timeline))].filter(
-    (number) => !named.some((it) => it.number === number),
-  );
-  return [...named, ...unnamed.map((number) => ({ number, name: `timeline ${number}` }))].sort(
-    (a, b) => a.number - b.number,
-  );
+  const others = [...lists.keys()].filter((number) => !started.some((it) => it.number === number));
+  const named = others.map((number) => ({ number, serverUuid: '', name: `timeline ${number}` }));
+  return [...started, ...named]
+    .sort((a, b) => a.number - b.number)
+    .map((it) => ({ ...it, list: (lists.get(it.number) ?? []).map((entry) => entry.it) }));
 }

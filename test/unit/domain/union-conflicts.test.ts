@@ -192,6 +192,40 @@ test('a timeline is the same by its logs, however each store counts; a number th
   assert.equal(conflictOf(union, 1), 'timeline-unclear');
 });
 
+test('a store that was added in a later life of a server is no conflict, also where it comes first', () => {
+  const reset: Log = { number: 1, previous: '', gtids: `${P}:1-7`, timeline: 2, createdAt: 80, content: 'e' };
+  const both = [
+    { timeline: 1, serverUuid: P },
+    { timeline: 2, serverUuid: P },
+  ];
+  const union = unionOf(
+    catalog('late', [{ ...reset, timeline: 1 }]),
+    catalog('whole', [FIRST, reset], { timelines: both }),
+  );
+  assert.equal(conflictOf(union), undefined);
+  assert.deepEqual(
+    union.facts.segments.map(({ segment, stores }) => [segment.gtids, stores.join()]),
+    [
+      [`${P}:1-10`, 'whole'],
+      [`${P}:1-7`, 'late,whole'],
+    ],
+  );
+  assert.ok((union.facts.segments[0]?.timeline ?? 0) < (union.facts.segments[1]?.timeline ?? 0));
+});
+
+test('without a log in common, two lives of a server in one store and one in the other are not matched by guess', () => {
+  const reset: Log = { number: 1, previous: '', gtids: `${P}:1-7`, timeline: 2, createdAt: 80, content: 'e' };
+  const both = [
+    { timeline: 1, serverUuid: P },
+    { timeline: 2, serverUuid: P },
+  ];
+  const later: Log = { number: 2, previous: `${P}:1-10`, gtids: `${P}:11-20`, createdAt: 90 };
+  const union = unionOf(catalog('a', [FIRST, reset], { timelines: both }), catalog('b', [later]));
+  for (const timeline of new Set(union.facts.segments.map((it) => it.timeline))) {
+    assert.ok(['timelines-differ', 'timeline-unclear'].includes(conflictOf(union, timeline) ?? ''));
+  }
+});
+
 test('where no store tells which timeline is the newest, one must be named', () => {
   const other: Log = { number: 1, previous: '', gtids: `${R}:1-7`, server: R, timeline: 2 };
   const a = catalog('a', [FIRST]);
