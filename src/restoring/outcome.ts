@@ -73,7 +73,7 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
     lastApplied:
       lastIncluded === null ? null : { gtid: lastIncluded.gtid, committedAt: lastIncluded.committedAt },
     firstExcluded: planned.firstExcluded,
-    backupId: planned.backupId,
+    backupId: fetched.backupId,
     store: planned.store,
     stores: planned.stores,
     passedOver: planned.passedOver,

@@ -4,7 +4,9 @@ import { planWithout } from '../domain/plan-without.ts';
 import type { PlannedSegment } from '../domain/restore-plan.ts';
 import { conflictOn } from '../domain/union/union-builder.ts';
 import { type Archive, openArchive } from './archive.ts';
+import type { RestoreContext } from './context.ts';
 import { FalloverLog } from './fallover-log.ts';
+import { makeRestorePlan } from './make-plan.ts';
 import { foldersOf, type StoredPlan, writePlan } from './work-folder.ts';
 
 /**
@@ -38,6 +40,43 @@ export async function planAround(
     const passedOver = [...new Set([...stored.passedOver, ...archive.passedOver])];
     const next = { ...stored, plan: around, passedOver };
     // Last: a crash before it meets the loss once more, and plans the same.
+    await writePlan(next);
+    return next;
+  } finally {
+    await archive.close();
+  }
+}
+
+/**
+ * Plans the same restore from another base backup, where no store gives the planned one; null where none leads to
+ * the very same state. Nothing is replayed yet.
+ * @param lost by the keys of their objects, why they cannot be read
+ */
+export async function planFromOtherBase(
+  { cluster, signal }: RestoreContext,
+  stored: StoredPlan,
+  lost: ReadonlyMap<string, AppError>,
+): Promise<StoredPlan | null> {
+  const archive = await openIfReadable(cluster, stored);
+  if (archive === null) return null;
+  try {
+    const { job, plan, backup } = stored;
+    const backups = archive.facts.backups.filter(({ object }) => !lost.has(object.key));
+    const rest = { ...archive, facts: { ...archive.facts, backups } };
+    const other = await makeRestorePlan(rest, job, signal);
+    const chosen = backups.find((it) => it.backup.backupId === other.base?.backupId);
+    const isSame = other.verdict.status === 'PASS' && other.expectedGtids === plan.expectedGtids;
+    if (!isSame || chosen === undefined || plan.base === null) return null;
+    const { key } = plan.base.object;
+    const log = new FalloverLog(foldersOf(job));
+    await log.add({
+      key,
+      from: plan.base.stores.join(', '),
+      to: chosen.stores[0] ?? '',
+      reason: `${lost.get(key)?.message ?? ''} The restore begins from base backup ${chosen.backup.backupId} in the place of ${backup.backupId}.`,
+    });
+    const passedOver = [...new Set([...stored.passedOver, ...archive.passedOver])];
+    const next = { ...stored, plan: other, backup: chosen.backup, passedOver };
     await writePlan(next);
     return next;
   } finally {

@@ -61,7 +61,8 @@ export function replayStep(context: RestoreContext, job: RestoreJob): Promise<Re
     const done = await readMark<ReplayedRestore>(folder, 'replayed');
     if (done !== undefined) return done;
     await requireBase(context, job, stored, folder);
-    const replayed = await replayFromAny(context, stored, folder);
+    // The base that was fetched may be another than was planned first, and the plan with it.
+    const replayed = await replayFromAny(context, await requirePlan(job), folder);
     faultPoint('restore.replayed');
     await writeMark(folder, 'replayed', replayed);
     return replayed;

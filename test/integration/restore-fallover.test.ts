@@ -207,6 +207,26 @@ test('a base that begins otherwise in one store is read anew from the one that t
   await assertTruth(outcome.dataDir);
 });
 
+test('where no store gives the newest base, the restore begins from the one before it, and says so', async () => {
+  const [{ backup, object } = assert.fail()] = (await rig.backup()).registered;
+  const state = await rig.repositories.all[0]?.catalog.read();
+  const older = state?.backups().find((it) => it.backup.backupId !== backup.backupId);
+  const inS3 = join(s3.folder, s3.bucket, 'archive', object.key);
+  const whole = await readFile(inS3);
+  const putBack = await removeIn(object.key);
+  await rm(inS3);
+  const outcome = await rig.restore('latest');
+  await putBack();
+  await writeFile(inS3, whole);
+  assert.equal(outcome.backupId, older?.backup.backupId);
+  assert.deepEqual(
+    outcome.fallovers.map(({ key, from, to }) => [key, from, to]),
+    [[object.key, 'main, s3', 'main']],
+  );
+  assert.match(outcome.fallovers[0]?.reason ?? '', new RegExp(`in the place of ${backup.backupId}`));
+  await assertTruth(outcome.dataDir);
+});
+
 test('locate reads on from another store where an object is missing or damaged, and says so', async () => {
   const args = ['locate', '--op', 'update', '--since', '2020-01-01T00:00:00Z', '--limit', '10000', '--json'];
   const whole = await pitrail(['--config', rig.configFile, ...args]);
