@@ -15,14 +15,16 @@ import type { RestorePlan } from '../../src/domain/restore-plan.ts';
 import { formatInstant } from '../../src/domain/time.ts';
 import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import type { TestMysql } from '../support/mysql.ts';
+import { startTemporalServer, type TestTemporal } from '../support/temporal.ts';
 import { createShop, placeOrders, tableChecksums } from '../support/workload.ts';
 import { documentOf, pitrail } from './cli-run.ts';
 import { type CloudStores, startCloudStores } from './cloud-stores.ts';
-import { type RestoreRig, startRestored, startRestoreRig } from './restore-rig.ts';
+import { type RestoreRig, startRestored, startRestoreRig, startWorker } from './restore-rig.ts';
 
 /** The stores that hold parts only; `whole` holds everything. */
 const PARTS = ['main', 's3', 'gcs'];
 let clouds: CloudStores;
+let temporal: TestTemporal;
 let rig: RestoreRig;
 /** A configuration with the three parts only. */
 let parts: string;
@@ -31,7 +33,9 @@ let gtids: string;
 
 before(async () => {
   clouds = await startCloudStores();
-  rig = await startRestoreRig({ stores: [...clouds.entries, { id: 'whole', directory: 'whole' }] });
+  temporal = await startTemporalServer();
+  const stores = [...clouds.entries, { id: 'whole', directory: 'whole' }];
+  rig = await startRestoreRig({ stores, temporal: temporal.address });
   const { source } = rig;
   await createShop(source);
   await round(['main', 'whole']);
@@ -47,6 +51,7 @@ before(async () => {
 });
 after(async () => {
   await rig?.stop();
+  await temporal?.stop();
   await clouds?.stop();
 });
 
@@ -130,6 +135,20 @@ test('three parts in a folder, in S3 and in GCS restore exactly what one whole s
   const [first, second] = [await stateOf(together), await stateOf(alone)];
   assert.deepEqual(first, second);
   assert.deepEqual(first, { tables: truth, gtids });
+});
+
+test('the workflow restores from the parts as well', async () => {
+  const worker = await startWorker({ ...rig, configFile: parts });
+  const targetDir = rig.newTarget();
+  try {
+    const args = ['restore', '--to', 'latest', '--target-dir', targetDir, '--json'];
+    const run = await pitrail(['--config', parts, ...args]);
+    assert.equal(run.code, 0, run.stderr);
+    assert.deepEqual(documentOf<RestoreOutcome>(run).stores, PARTS);
+  } finally {
+    await worker.stop();
+  }
+  assert.deepEqual(await stateOf(targetDir), { tables: truth, gtids });
 });
 
 test('a plan names for each object the stores that hold it, and equals the plan from the whole but for those', async () => {
