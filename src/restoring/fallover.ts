@@ -31,6 +31,13 @@ export interface ObjectToRead {
 /** Opens an object in one store; what comes out is proven by digests, so any store will do. */
 export type OpenIn = (home: SegmentHome, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
 
+/** A binlog, as far as its replacement is told. */
+interface ReplacedLog {
+  readonly segment: Pick<SegmentIdentity, 'serverUuid' | 'binlog'>;
+  readonly object: Pick<ObjectToRead, 'key'>;
+  readonly stores: readonly string[];
+}
+
 interface Failure {
   readonly home: SegmentHome;
   readonly error: AppError;
@@ -110,6 +117,14 @@ export class FalloverReader {
     throw error;
   }
 
+  /** Tells of a binlog that no store gives whole, and of one that holds transactions of it and is read instead. */
+  async tellReplaced(lost: ReplacedLog, by: ReplacedLog): Promise<void> {
+    const { key } = lost.object;
+    const why = this.#lost.get(key)?.message ?? '';
+    const reason = `${why} What ${nameOf(lost)} held comes from ${nameOf(by)}.`;
+    await this.#onFallover({ key, from: lost.stores.join(', '), to: by.stores[0] ?? '', reason });
+  }
+
   async #tell(key: string, failures: Failure[], to: SegmentHome): Promise<void> {
     for (const { home, error } of failures.splice(0).filter((it) => it.home !== to)) {
       await this.#onFallover({ key, from: home.store.id, to: to.store.id, reason: error.message });
@@ -158,6 +173,10 @@ export function readSegmentFrom(
 ): AsyncIterable<Uint8Array> {
   const { stores, object } = segment;
   return reader.read({ key: object.key, stores }, (home, abort) => readSegment(home, segment, abort), signal);
+}
+
+function nameOf({ segment }: ReplacedLog): string {
+  return `${segment.serverUuid}/${segment.binlog}`;
 }
 
 /** What the reader of an object has got of it. */

@@ -2,6 +2,7 @@ import { BinlogScanner } from '../binlog/scanner.ts';
 import type { BoundaryQuestion } from '../domain/boundary.ts';
 import { type BoundaryAnswer, type BoundaryAnswers, BoundaryFold } from '../domain/boundary-cut.ts';
 import { AppError } from '../domain/errors.ts';
+import { factsWithout } from '../domain/facts-without.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { PlanFacts, PlanRequest } from '../domain/plan-facts.ts';
 import { explainReason } from '../domain/plan-reasons.ts';
@@ -37,10 +38,9 @@ export async function makeRestorePlan(
   input: PlanInput,
   signal?: AbortSignal,
 ): Promise<RestorePlan> {
-  requireOneHistory(archive, input.timeline);
-  const { facts } = archive;
   const request = requestOf(input);
-  return planRestore(facts, request, await answerAll(archive.reader, facts, request, signal));
+  const { facts, answers } = await answerAll(archive, request, signal);
+  return planRestore(facts, request, answers);
 }
 
 /** Plans what a replica of the user's is served, the same way. @throws as `makeRestorePlan` */
@@ -50,10 +50,9 @@ export async function makeServePlan(
   replica: ReplicaState,
   signal?: AbortSignal,
 ): Promise<ServePlan> {
-  requireOneHistory(archive, input.timeline);
-  const { facts } = archive;
   const request = requestOf(input);
-  return planServe(facts, request, replica, await answerAll(archive.reader, facts, request, signal));
+  const { facts, answers } = await answerAll(archive, request, signal);
+  return planServe(facts, request, replica, answers);
 }
 
 function requestOf(input: PlanInput): PlanRequest {
@@ -65,7 +64,35 @@ function requestOf(input: PlanInput): PlanRequest {
   };
 }
 
+interface Answered {
+  readonly facts: PlanFacts;
+  readonly answers: BoundaryAnswers;
+}
+
+/** Where a log that only names the last transaction is lost in every store, the archive's end is read from others. */
 async function answerAll(
+  archive: PlannedArchive,
+  request: PlanRequest,
+  signal: AbortSignal | undefined,
+): Promise<Answered> {
+  const { reader } = archive;
+  requireOneHistory(archive, request.timeline);
+  for (let { facts } = archive; ; ) {
+    const known = reader.lost.size;
+    try {
+      return { facts, answers: await answersFor(reader, facts, request, signal) };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (reader.lost.size === known || request.target.kind !== 'latest') throw error;
+      const without = factsWithout(archive.facts, new Set(reader.lost.keys()), request.timeline);
+      if (without === null) throw error;
+      for (const { lost, by } of without.replaced) await reader.tellReplaced(lost, by);
+      facts = without.facts;
+    }
+  }
+}
+
+async function answersFor(
   reader: FalloverReader,
   facts: PlanFacts,
   request: PlanRequest,

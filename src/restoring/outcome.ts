@@ -79,7 +79,7 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
     passedOver: planned.passedOver,
     fallovers: verified.fallovers.first,
     falloverCount: verified.fallovers.count,
-    transactions: planned.transactions,
+    transactions: replayed.transactions,
     preparedXa: verified.preparedXa,
     eventStatusesSet: verified.eventStatusesSet,
     restarts: replayed.restarts,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { wallClock } from '../../src/archiving/repositories.ts';
 import type { ArchivedSegment, CatalogState } from '../../src/catalog/fold.ts';
+import type { SourceRef } from '../../src/domain/catalog-entry.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../src/domain/identity.ts';
 import type { RestorePlan } from '../../src/domain/restore-plan.ts';
@@ -43,7 +44,11 @@ before(async () => {
   await logManyTimes();
   await replica.catchUp();
   await replica.run('FLUSH BINARY LOGS');
-  await handOver();
+  await handOver({
+    from: { source: 'shop-1', serverUuid: parseServerUuid(source.serverUuid) },
+    to: { source: 'shop-2', serverUuid: parseServerUuid(replica.serverUuid) },
+    baselineGtids: baseline,
+  });
   await placeOrders(source, 20, 50);
   await replica.catchUp();
   await replica.run('FLUSH BINARY LOGS');
@@ -79,18 +84,47 @@ async function logManyTimes(): Promise<void> {
   }
 }
 
-/** The boundary in both stores, as a handoff writes it. */
-async function handOver(): Promise<void> {
-  for (const { catalog } of rig.repositories.all) {
+/** The primary goes on once more, and its last log repeats what the replica's last one holds. @returns the key of that */
+async function archiveBack(): Promise<string> {
+  const roles = {
+    from: { source: 'shop-2', serverUuid: parseServerUuid(replica.serverUuid) },
+    to: { source: 'shop-1', serverUuid: parseServerUuid(rig.source.serverUuid) },
+    baselineGtids: '',
+  };
+  await handOver(roles, ['s3']);
+  await rig.source.run('FLUSH BINARY LOGS');
+  const [primary] = rig.cluster.sources;
+  assert.ok(primary);
+  const source = { ...primary, redundancy: 2 };
+  const password = (await readFile(join(rig.folder.path, 'password'), 'utf8')).trim();
+  await archiveClosed({ server: rig.source, source, password, repositories: rig.only(['s3']), epoch: 3 });
+  const state = await rig.only(['s3']).all[0]?.catalog.read();
+  const [first, last] = [
+    logsOf(state, replica.serverUuid).at(-1),
+    logsOf(state, rig.source.serverUuid).at(-1),
+  ];
+  assert.ok(first && last && gtidsIn([first]).isSubsetOf(gtidsIn([last])));
+  return first.object.key;
+}
+
+interface Roles {
+  readonly from: SourceRef;
+  readonly to: SourceRef;
+  readonly baselineGtids: string;
+}
+
+/** The boundary, as a handoff writes it. */
+async function handOver({ from, to, baselineGtids }: Roles, stores?: readonly string[]): Promise<void> {
+  for (const { catalog } of rig.only(stores).all) {
     const { epoch } = await catalog.read();
     await catalog.append(
       {
         kind: 'handoff',
         route: {
           kind: 'source',
-          from: { source: 'shop-1', serverUuid: parseServerUuid(rig.source.serverUuid) },
-          to: { source: 'shop-2', serverUuid: parseServerUuid(replica.serverUuid) },
-          continuity: { kind: 'continues', timeline: 1, baselineGtids: baseline },
+          from,
+          to,
+          continuity: { kind: 'continues', timeline: 1, baselineGtids },
         },
         reason: 'operator',
         detail: 'asked for by the test',
@@ -187,22 +221,42 @@ test('a restore takes the cheapest cover of the logs of both servers, and equals
   }
 });
 
+/** Changes one bit of an object in S3, at a share of its length. @returns what puts it back */
+async function flipInS3(key: string, share: number): Promise<() => Promise<void>> {
+  const file = join(clouds.folders.s3, key);
+  const whole = await readFile(file);
+  const altered = Buffer.from(whole);
+  const at = Math.floor(whole.length * share);
+  altered[at] = (altered[at] ?? 0) ^ 1;
+  await writeFile(file, altered);
+  return () => writeFile(file, whole);
+}
+
 test('where the cheapest copy is damaged in its middle the logs of the other server are used, and that is said', async () => {
   const chosen = (await plan('--store', 's3')).segments.find(({ lengthBytes }) => lengthBytes > 8_000_000);
   assert.ok(chosen);
-  const file = join(clouds.folders.s3, chosen.object.key);
-  const whole = await readFile(file);
-  const altered = Buffer.from(whole);
-  const at = Math.floor(whole.length * 0.8);
-  altered[at] = (altered[at] ?? 0) ^ 1;
-  await writeFile(file, altered);
+  const putBack = await flipInS3(chosen.object.key, 0.8);
   const { code, stderr, outcome } = await restore('--store', 's3');
-  await writeFile(file, whole);
+  await putBack();
   assert.equal(code, 75, stderr);
   assert.deepEqual(
     outcome.fallovers.map(({ key, from, to }) => [key, from, to]),
     [[chosen.object.key, 's3', 's3']],
   );
   assert.match(outcome.fallovers[0]?.reason ?? '', new RegExp(`comes from ${rig.source.serverUuid}/binlog`));
+  await assertTruth(outcome);
+});
+
+test('where the log that names the last transaction is damaged, the end is read from the other server, and that is said', async () => {
+  const putBack = await flipInS3(await archiveBack(), 0.5);
+  const planned = await pitrail(
+    ['--config', rig.configFile, 'plan', '--to', 'latest', '--json'].concat(['--store', 's3']),
+  );
+  assert.equal(planned.code, 75, planned.stderr);
+  assert.match(planned.stderr, new RegExp(`comes from ${rig.source.serverUuid}/binlog`));
+  const { code, outcome } = await restore('--store', 's3');
+  await putBack();
+  assert.equal(code, 75);
+  assert.equal(outcome.falloverCount, 1);
   await assertTruth(outcome);
 });

@@ -65,22 +65,12 @@ export class UnionBuilder {
     const fenced: FencedLog[] = [];
     const baselines: Baseline[] = [];
     for (const timeline of timelines.all) {
-      const ordered = mergeOrders(timeline.lists);
-      if (ordered.kind === 'conflict') conflicts.push({ timeline, conflict: ordered.conflict });
-      const whole = ordered.kind === 'ordered' ? ordered.segments : (timeline.lists[0] ?? []);
-      const own = handoffs.filter((handoff) => handoff.timeline === timeline);
-      const out = fencedLogs(timeline.number, whole, own);
-      fenced.push(...out.map(({ told }) => told));
-      const kept = whole.filter((it) => !out.some(({ log }) => log === it));
-      baselines.push(...baselinesOf(timeline.number, kept, own, segments.length));
-      for (const { segment, object, stores } of kept) {
-        segments.push({ timeline: timeline.number, segment, object, stores });
-      }
+      const line = mergedLine(timeline, handoffs, segments.length);
+      for (const segment of line.segments) segments.push(segment);
+      fenced.push(...line.fenced);
+      baselines.push(...line.baselines);
+      conflicts.push(...line.conflicts.map((conflict) => ({ timeline, conflict })));
     }
-    const numbered = conflicts.map(({ timeline, conflict }) => ({
-      timeline: timeline?.number ?? null,
-      conflict,
-    }));
     return {
       facts: {
         repositoryId: first?.repositoryId ?? '',
@@ -91,7 +81,10 @@ export class UnionBuilder {
         baselines,
       },
       stores: this.#stores.map(({ store }) => store),
-      conflicts: numbered,
+      conflicts: conflicts.map(({ timeline, conflict }) => ({
+        timeline: timeline?.number ?? null,
+        conflict,
+      })),
       unclear: timelines.unclear,
       fenced,
     };
@@ -176,6 +169,30 @@ export class UnionBuilder {
   }
 }
 
+interface MergedLine {
+  readonly segments: readonly CatalogSegment[];
+  readonly baselines: readonly Baseline[];
+  readonly fenced: readonly FencedLog[];
+  readonly conflicts: readonly UnionConflict[];
+}
+
+/** @param offset place of the timeline's first segment among those of all timelines */
+function mergedLine(timeline: MergedTimeline, all: readonly MergedHandoff[], offset: number): MergedLine {
+  const { number, lists } = timeline;
+  const ordered = mergeOrders(lists);
+  const whole = ordered.kind === 'ordered' ? ordered.segments : (lists[0] ?? []);
+  const handoffs = all.filter((handoff) => handoff.timeline === timeline);
+  const out = fencedLogs(number, whole, handoffs);
+  const left = new Set(out.map(({ log }) => log));
+  const kept = whole.filter((it) => !left.has(it));
+  return {
+    segments: kept.map(({ segment, object, stores }) => ({ timeline: number, segment, object, stores })),
+    baselines: baselinesOf(number, kept, handoffs, offset),
+    fenced: out.map(({ told }) => told),
+    conflicts: ordered.kind === 'ordered' ? [] : [ordered.conflict],
+  };
+}
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function renumbered(entry: CatalogBackup, timeline: MergedTimeline | null): CatalogBackup {
@@ -194,7 +211,6 @@ function isSameRoute(a: HandoffRoute, b: HandoffRoute): boolean {
   return plain(a) === plain(b);
 }
 
-/** @param offset place of the timeline's first segment among those of all timelines */
 function baselinesOf(
   timeline: number,
   segments: readonly MergedSegment[],

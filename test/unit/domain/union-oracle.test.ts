@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { factsWithout } from '../../../src/domain/facts-without.ts';
 import type { PlanFacts } from '../../../src/domain/plan-facts.ts';
 import { planWithout } from '../../../src/domain/plan-without.ts';
 import type { RestorePlan } from '../../../src/domain/restore-plan.ts';
@@ -214,10 +215,50 @@ function checkWithout(
   return true;
 }
 
+/**
+ * The end of the archive is the same state without a log whose transactions others hold.
+ * @returns whether there are such
+ */
+function checkEnd(
+  random: Random,
+  world: World,
+  facts: PlanFacts,
+  plan: RestorePlan,
+  skip: ReadonlySet<string>,
+  message: string,
+): boolean {
+  const lost = random.pick(facts.segments).object.key;
+  const without = factsWithout(facts, new Set([lost]), null);
+  if (without === null) return false;
+  const logs = logsOf(world, without.facts);
+  const end = planOf(without.facts, logs, 'latest', [...skip].join(','));
+  assert.equal(end.verdict.status, 'PASS', message);
+  assert.equal(end.expectedGtids, plan.expectedGtids, message);
+  checkExact(
+    world,
+    logs,
+    end,
+    { target: 'latest', prefix: null, lags: false },
+    skip,
+    `${message} without ${lost}`,
+  );
+  return true;
+}
+
 describe('plans from the union of several stores, against a brute-force oracle', () => {
   it('gives from parts what the whole gives, and from less only what is exact, in 8000 random cases', () => {
     const random = new Random(1127);
-    const seen = { whole: 0, PASS: 0, REFUSED: 0, mixed: 0, missing: 0, fenced: 0, blocked: 0, around: 0 };
+    const seen = {
+      whole: 0,
+      PASS: 0,
+      REFUSED: 0,
+      mixed: 0,
+      missing: 0,
+      fenced: 0,
+      blocked: 0,
+      around: 0,
+      end: 0,
+    };
     for (let round = 0; round < 8000; round += 1) {
       const world = randomWorld(random);
       const aim = randomAim(random, world);
@@ -249,6 +290,8 @@ describe('plans from the union of several stores, against a brute-force oracle',
         checkExact(world, logs, plan, aim, skip, `${message} (${codes})`);
         if (plan.segments.length > 0 && checkWithout(random, world, union.facts, logs, plan, message))
           seen.around += 1;
+        if (aim.target === 'latest' && checkEnd(random, world, union.facts, plan, skip, message))
+          seen.end += 1;
         if (new Set(plan.segments.map(({ stores }) => stores[0])).size > 1) seen.mixed += 1;
         if (plan.verdict.reasons.some((it) => it.code === 'other-logs' && it.because === 'missing'))
           seen.missing += 1;
@@ -260,7 +303,7 @@ describe('plans from the union of several stores, against a brute-force oracle',
       }
     }
     assert.ok(seen.whole > 1000 && seen.PASS > 2500 && seen.REFUSED > 1000, JSON.stringify(seen));
-    assert.ok(seen.around > 200, JSON.stringify(seen));
+    assert.ok(seen.around > 200 && seen.end > 100, JSON.stringify(seen));
     assert.ok(seen.mixed > 250 && seen.missing > 15 && seen.fenced > 30, JSON.stringify(seen));
   });
 });
