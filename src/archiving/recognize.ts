@@ -3,14 +3,18 @@ import type { LineState } from '../domain/archive-line.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { ServerUuid } from '../domain/identity.ts';
 import { recognizeLogs } from '../domain/routing/recognition.ts';
-import type { SourceLog } from './source-logs.ts';
+
+/** A log, as far as its head is known. */
+interface KnownHead {
+  readonly peek: { readonly previousGtids: string } | null;
+}
 
 /** The closed logs of a server, oldest first, and the one behind them; null where the server is gone. */
 interface RecognizedFacts {
   readonly serverUuid: ServerUuid;
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
-  readonly closed: readonly { readonly source: SourceLog }[];
-  readonly open: SourceLog | null;
+  readonly closed: readonly { readonly source: KnownHead }[];
+  readonly open: KnownHead | null;
   /** In how many servers' logs each transaction shall be archived. */
   readonly redundancy: number;
 }

@@ -70,6 +70,11 @@ export class Catalog {
     return this.#held;
   }
 
+  /** Lets the state go, for a reader of several catalogs that keeps what it needs of each: the next read is a whole one. */
+  forget(): void {
+    this.#held = null;
+  }
+
   /** Packs met so far that do not fit the chain; reading does without them, an operator removes them. */
   get damagedPacks(): readonly number[] {
     return this.#damagedPacks;

@@ -10,7 +10,10 @@ export const TARGET_OPTIONS: readonly OptionSpec[] = [
     description: 'latest, a time with zone, before:GTID, after:GTID, or file:[SERVER_UUID/]BINLOG:OFFSET',
   },
   { flags: '--cluster <name>', description: 'where more than one is configured' },
-  { flags: '--store <id>', description: 'read from this store only; default: the first that can be read' },
+  {
+    flags: '--store <id>',
+    description: 'read from this store only; default: all that can be read, together',
+  },
   { flags: '--timeline <number>', description: 'a line of history; default: the newest' },
   { flags: '--skip-gtid <set>', description: 'transactions to leave out of the replay' },
 ];

@@ -8,11 +8,14 @@ export interface CatalogSegment {
   readonly timeline: number;
   readonly segment: SegmentFacts;
   readonly object: StoredObject;
+  /** Those that hold it, best first; empty where it cannot be read from any. */
+  readonly stores: readonly string[];
 }
 
 export interface CatalogBackup {
   readonly backup: BackupFacts;
   readonly object: StoredObject;
+  readonly stores: readonly string[];
 }
 
 /** What the server of a handoff had executed and no log of it holds. */
@@ -24,13 +27,13 @@ export interface Baseline {
   readonly gtids: string;
 }
 
-/** What a catalog says, as far as a plan needs it. */
+/** What the catalogs of one or more stores say, as far as a plan needs it. */
 export interface PlanFacts {
   readonly repositoryId: string;
   readonly cluster: string;
-  /** Sequence of the last catalog entry that was read. */
+  /** Sequence of the last entry that was read of the catalog, with several stores of the first one's. */
   readonly catalogSequence: number;
-  /** In catalog order, which on each timeline is the order of commit. */
+  /** On each timeline in the order of commit. */
   readonly segments: readonly CatalogSegment[];
   readonly backups: readonly CatalogBackup[];
   /** Of each handoff by which a timeline goes on, in order. */

@@ -74,6 +74,12 @@ export function explainReason(reason: PlanReason): string {
     }
     case 'missing-transactions':
       return `The target needs transactions that no base backup and no archived binlog holds: ${short(reason.gtids)}.`;
+    case 'blocked-transactions':
+      return `These transactions can only be applied behind others that no readable binlog holds: ${short(reason.gtids)}.`;
+    case 'other-logs':
+      return reason.because === 'cheaper'
+        ? `Transactions come from ${reason.binlogs} binlogs of several servers, because less is to be fetched so.`
+        : `Transactions come from ${reason.binlogs} binlogs of several servers, because the first ones that held them are not all there.`;
     case 'anonymous-transactions':
       return `${reason.binlog} holds ${reason.count} transactions without a GTID between base and target, which cannot be placed exactly: only a base backup taken after them leads on.`;
     case 'clock-inversions':

@@ -17,8 +17,12 @@ export interface TimelineSegment {
   readonly gtids: GtidSet;
   /** The other GTIDs of the file: behind a handoff a source may repeat what others have logged. */
   readonly repeats: GtidSet;
+  /** All GTIDs of the file. */
+  readonly own: GtidSet;
   /** All that the servers of the timeline had logged before this file, archived or not. */
   readonly before: GtidSet;
+  /** What its own server had executed before this file beside PREVIOUS_GTIDS: the baselines of its handoffs, canonical. */
+  readonly ownBaselines: readonly string[];
   /** What its own server had executed before this file; without a handoff to it, all that stands before it. */
   readonly executedBefore: GtidSet;
   /** Commit times of the file, repeated transactions included. */
@@ -60,7 +64,8 @@ export function timelineOf(facts: PlanFacts, timeline: number): Timeline | null 
     const previous = GtidSet.parse(segment.previousGtids);
     const ofServer = baselines.filter(({ serverUuid }) => serverUuid === segment.serverUuid);
     const before = known.union(previous);
-    const executed = GtidSet.unionAll([previous, ...ofServer.map(({ gtids }) => GtidSet.parse(gtids))]);
+    const ownBaselines = ofServer.map(({ gtids }) => gtids);
+    const executed = () => GtidSet.unionAll([previous, ...ownBaselines.map((gtids) => GtidSet.parse(gtids))]);
     segments.push({
       index: segments.length,
       catalogIndex,
@@ -68,8 +73,10 @@ export function timelineOf(facts: PlanFacts, timeline: number): Timeline | null 
       facts: segment,
       gtids: repeats.isEmpty ? own : own.subtract(repeats),
       repeats,
+      own,
       before,
-      executedBefore: ofServer.length === 0 && repeats.isEmpty ? before : executed,
+      ownBaselines,
+      executedBefore: ofServer.length === 0 && repeats.isEmpty ? before : executed(),
       firstCommit: instant(segment.firstCommit),
       maxCommit: instant(segment.maxCommit),
     });

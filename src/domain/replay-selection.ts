@@ -1,6 +1,6 @@
 import type { BaseCandidate } from './base-choice.ts';
 import type { Boundary } from './boundary.ts';
-import type { GtidSet } from './gtid-set.ts';
+import { GtidSet } from './gtid-set.ts';
 import type { Timeline, TimelineSegment } from './plan-timeline.ts';
 import type { PlanReason } from './restore-plan.ts';
 import type { Micros } from './time.ts';
@@ -13,18 +13,20 @@ export interface Selected {
 
 export interface Selection {
   readonly selected: readonly Selected[];
-  /** What was to be replayed and is in no segment of the prefix. */
+  /** What was to be replayed and is in no segment that can be read. */
   readonly missing: GtidSet;
 }
 
-/** The segments of the prefix that hold something of `replay`, each GTID taken from the first that has it. */
-export function selectSegments(line: Timeline, boundary: Boundary, replay: GtidSet): Selection {
+/**
+ * The segments that hold something of `replay`, each GTID taken from the first that has it. `replay` belongs to
+ * a prefix of the commit order, so nothing of it stands first behind that. What cannot be read brings nothing.
+ */
+export function selectSegments(line: Timeline, replay: GtidSet): Selection {
   const selected: Selected[] = [];
   let rest = replay;
-  for (const segment of line.segments.slice(0, boundary.index + 1)) {
+  for (const segment of line.segments) {
     if (rest.isEmpty) break;
-    const prefix = segment.index < boundary.index ? segment.gtids : boundary.partial;
-    const send = prefix.intersect(rest);
+    const send = segment.entry.stores.length === 0 ? GtidSet.EMPTY : segment.gtids.intersect(rest);
     if (send.isEmpty) continue;
     selected.push({ segment, send });
     rest = rest.subtract(send);

@@ -33,6 +33,10 @@ export type PlanReason =
   | { readonly code: 'inside-transaction'; readonly gtid: string; readonly nearestTarget: string }
   | { readonly code: 'among-repeated'; readonly binlog: string; readonly nearestTarget: string | null }
   | { readonly code: 'missing-transactions'; readonly gtids: string }
+  /** In logs that could only be applied behind others which nobody holds. */
+  | { readonly code: 'blocked-transactions'; readonly gtids: string }
+  /** Another choice of logs than the first that hold each transaction. */
+  | { readonly code: 'other-logs'; readonly because: 'cheaper' | 'missing'; readonly binlogs: number }
   | { readonly code: 'anonymous-transactions'; readonly binlog: string; readonly count: number }
   | { readonly code: 'clock-inversions'; readonly count: number }
   | { readonly code: 'temporary-tables'; readonly binlog: string }
@@ -53,7 +57,7 @@ export interface PlanVerdict {
   readonly reasons: readonly PlanReason[];
 }
 
-/** One archived binlog and what of it is to be sent. */
+/** One archived binlog and what of it is to be sent; each stands in a plan once. */
 export interface PlannedSegment {
   readonly serverUuid: string;
   readonly binlog: string;
@@ -61,6 +65,8 @@ export interface PlannedSegment {
   readonly lengthBytes: number;
   readonly sha256: string;
   readonly object: StoredObject;
+  /** Those that hold it, best first. */
+  readonly stores: readonly string[];
   /** GTIDs of this file that replay sends, canonical. Never empty. */
   readonly send: string;
   /** `part`: of its transactions some are not in the restored server: behind the target, or left out. */
@@ -78,6 +84,8 @@ export interface PlannedBase {
   readonly dataBytes: number;
   readonly tarBytes: number;
   readonly object: StoredObject;
+  /** Those that hold it, best first. */
+  readonly stores: readonly string[];
 }
 
 /** Everything a restore does, before it does anything. Plain JSON; lies as `plan.json` in the work folder. */
@@ -85,7 +93,7 @@ export interface RestorePlan {
   readonly repositoryId: string;
   readonly cluster: string;
   readonly timeline: number;
-  /** Sequence of the last catalog entry that was read. */
+  /** As in `PlanFacts`. */
   readonly catalogSequence: number;
   /** The target as the user wrote it. */
   readonly target: string;

@@ -1,19 +1,15 @@
 import { type BaseCandidate, beginsAmongTemporaryTables, chooseBase } from './base-choice.ts';
 import { type Boundary, type BoundaryQuestion, resolveBoundary } from './boundary.ts';
 import type { BoundaryAnswers } from './boundary-cut.ts';
+import { type ChosenLogs, chooseLogs } from './choose-logs.ts';
 import { AppError } from './errors.ts';
 import { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';
 import { archivedBefore, loggedBefore, type Timeline } from './plan-timeline.ts';
-import {
-  anonymousReasons,
-  countInversions,
-  type Selected,
-  type Selection,
-  selectSegments,
-} from './replay-selection.ts';
+import { plannedSegment } from './planned-segment.ts';
+import { anonymousReasons, countInversions, type Selected } from './replay-selection.ts';
 import { estimateSeconds } from './restore-estimate.ts';
-import type { PlannedBase, PlannedSegment, PlanReason, PlanVerdict, RestorePlan } from './restore-plan.ts';
+import type { PlannedBase, PlanReason, PlanVerdict, RestorePlan } from './restore-plan.ts';
 
 const NO_ANSWERS: BoundaryAnswers = new Map();
 
@@ -71,7 +67,7 @@ function missingOf(reason: PlanReason): GtidSet {
 }
 
 function plannedBase({ entry }: BaseCandidate): PlannedBase {
-  const { backup, object } = entry;
+  const { backup, object, stores } = entry;
   return {
     backupId: backup.backupId,
     gtidExecuted: GtidSet.parse(backup.coordinates.gtidExecuted).toString(),
@@ -80,23 +76,7 @@ function plannedBase({ entry }: BaseCandidate): PlannedBase {
     dataBytes: backup.dataBytes,
     tarBytes: backup.tarBytes,
     object,
-  };
-}
-
-function plannedSegment({ segment, send }: Selected, expected: GtidSet): PlannedSegment {
-  const { facts, entry } = segment;
-  return {
-    serverUuid: facts.serverUuid,
-    binlog: facts.binlog,
-    serverVersion: facts.serverVersion,
-    lengthBytes: facts.lengthBytes,
-    sha256: facts.sha256,
-    object: entry.object,
-    send: send.toString(),
-    // What is sent of a file that repeats others is never the whole of it.
-    extent: segment.repeats.isEmpty && segment.gtids.isSubsetOf(expected) ? 'whole' : 'part',
-    eventDdl: facts.eventDdl,
-    xaPrepares: facts.xaPrepares,
+    stores,
   };
 }
 
@@ -111,13 +91,14 @@ function weigh(
   boundary: Boundary,
   base: BaseCandidate,
   target: GtidSet,
-  selection: Selection,
+  selection: ChosenLogs,
   request: PlanRequest,
 ): Reasons {
   const against = anonymousReasons(line, boundary, base);
-  if (!selection.missing.isEmpty) {
-    against.push({ code: 'missing-transactions', gtids: selection.missing.toString() });
-  }
+  const absent = selection.missing.subtract(selection.blocked);
+  if (!absent.isEmpty) against.push({ code: 'missing-transactions', gtids: absent.toString() });
+  if (!selection.blocked.isEmpty)
+    against.push({ code: 'blocked-transactions', gtids: selection.blocked.toString() });
   const outOfRange = request.skip.subtract(target.subtract(base.gtids));
   if (!outOfRange.isEmpty) against.push({ code: 'skip-not-in-range', gtids: outOfRange.toString() });
   const { backupId, finishedAt } = base.entry.backup;
@@ -131,6 +112,8 @@ function weigh(
   const skipped = request.skip.intersect(target);
   if (!skipped.isEmpty) notes.push({ code: 'skips', gtids: skipped.toString() });
   const cut = line.segments[boundary.index];
+  if (selection.choice !== 'first')
+    notes.push({ code: 'other-logs', because: selection.choice, binlogs: selection.selected.length });
   const count = countInversions(cut === undefined || replayed.includes(cut) ? replayed : [...replayed, cut]);
   if (count > 0) notes.push({ code: 'clock-inversions', count });
   return { against, notes };
@@ -165,7 +148,7 @@ function planFrom(
 ): RestorePlan {
   const target = prefix.union(base.foreign);
   const expected = target.subtract(request.skip);
-  const selection = selectSegments(line, boundary, expected.subtract(base.gtids));
+  const selection = chooseLogs(line, expected.subtract(base.gtids));
   const { selected, missing } = selection;
   const { against, notes } = weigh(line, boundary, base, target, selection, request);
   const status = against.length === 0 ? 'PASS' : 'REFUSED';
@@ -186,7 +169,7 @@ function planFrom(
   return {
     ...planOf(facts, request, line, verdict),
     base: planned,
-    segments: selected.map((chosen) => plannedSegment(chosen, expected)),
+    segments: selected.map((chosen) => plannedSegment(chosen, expected, base.gtids)),
     expectedGtids: expected.toString(),
     transactions,
     lastIncluded: boundary.last,

@@ -1,10 +1,11 @@
 import { resolveBoundary } from './boundary.ts';
 import type { BoundaryAnswers } from './boundary-cut.ts';
+import { chooseLogs } from './choose-logs.ts';
 import { AppError } from './errors.ts';
 import type { GtidSet } from './gtid-set.ts';
 import type { PlanFacts, PlanRequest } from './plan-facts.ts';
 import { loggedBefore } from './plan-timeline.ts';
-import { type Selected, selectSegments } from './replay-selection.ts';
+import type { Selected } from './replay-selection.ts';
 import type { PlanReason, TransactionRef } from './restore-plan.ts';
 
 /** What an archive source that stands alone serves to a replica of the user's. */
@@ -43,7 +44,7 @@ export function planServe(
   const { line, boundary } = resolution;
   const target = loggedBefore(line, boundary.index).union(boundary.partial).subtract(request.skip);
   const required = replica.kind === 'has' ? replica.gtids : loggedBefore(line, 0);
-  const { selected, missing } = selectSegments(line, boundary, target.subtract(required));
+  const { selected, missing } = chooseLogs(line, target.subtract(required));
   if (!missing.isEmpty) {
     return { kind: 'refused', reason: { code: 'missing-transactions', gtids: missing.toString() } };
   }

@@ -99,6 +99,17 @@ export async function readBinaryLogs(session: MysqlSession): Promise<BinaryLog[]
   }));
 }
 
+/**
+ * PREVIOUS_GTIDS of a binlog, as the server reads it; null where it has none. Needs REPLICATION SLAVE.
+ * @throws refused, unavailable
+ */
+export async function readPreviousGtids(session: MysqlSession, binlog: BinlogName): Promise<string | null> {
+  // A name of this kind needs no quoting.
+  const rows = await session.query<Row>(`SHOW BINLOG EVENTS IN '${binlog}' LIMIT 3`);
+  const row = rows.find((event) => event['Event_type'] === 'Previous_gtids');
+  return row === undefined ? null : oneLine(String(row['Info'] ?? ''));
+}
+
 /** `@@GLOBAL.gtid_executed` without line breaks. */
 export async function readGtidExecuted(session: MysqlSession): Promise<string> {
   const [row] = await session.query<{ executed: string }>('SELECT @@GLOBAL.gtid_executed AS executed');

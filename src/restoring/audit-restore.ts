@@ -18,13 +18,25 @@ export async function auditRestore(
   ending: RestoreEnding,
   at: string,
 ): Promise<void> {
-  const { job, plan, backup, storeId } = stored;
+<<<<<<< HEAD
+  const { job, plan, backup } = stored;
+=======
+  const { job, plan, backup } = stored;
+  const file = auditFile(cluster);
+  const written = (await readAudit(file)).some(
+    (line) =>
+      line.event.requestId === job.requestId &&
+      line.event.outcome === ending.outcome &&
+      line.at >= stored.plannedAt,
+  );
+  if (written) return;
+>>>>>>> wip-union
   const event: RestoreAudit = {
     action: 'restore',
     requestId: job.requestId,
     cluster: job.cluster,
     repositoryId: plan.repositoryId,
-    store: storeId,
+    store: plan.base?.stores[0] ?? '',
     target: job.target,
     backupId: backup.backupId,
     expectedGtids: plan.expectedGtids,

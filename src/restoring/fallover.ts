@@ -22,12 +22,31 @@ export interface FalloverReport {
   readonly first: readonly Fallover[];
 }
 
+/** An object, and the stores whose catalogs name it, best first. */
+export interface ObjectToRead {
+  readonly key: string;
+  readonly stores: readonly string[];
+}
+
 /** Opens an object in one store; what comes out is proven by digests, so any store will do. */
 export type OpenIn = (home: SegmentHome, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+
+/** A binlog, as far as its replacement is told. */
+interface ReplacedLog {
+  readonly segment: Pick<SegmentIdentity, 'serverUuid' | 'binlog'>;
+  readonly object: Pick<ObjectToRead, 'key'>;
+  readonly stores: readonly string[];
+}
 
 interface Failure {
   readonly home: SegmentHome;
   readonly error: AppError;
+}
+
+/** An object of which one store began otherwise than others that had failed: which of them, and what is not told yet. */
+interface Suspicion {
+  readonly homes: readonly SegmentHome[];
+  readonly untold: readonly Failure[];
 }
 
 /** How often an unavailable store is asked for one object while there is another to go to. */
@@ -39,12 +58,15 @@ const WAIT: RetryPolicy = { firstDelayMs: 250, maxDelayMs: 1_000, patienceMs: 0 
  * digest or its decryption, or where the store is unavailable or refuses. The reader of an object gets each
  * byte once: the next store is read from the beginning, and what was given already is compared, not given again.
  *
- * A store that was unavailable comes last from then on, and is told of once; all else is told for each object.
+ * The stores that are known to hold an object come first. One that was unavailable comes last among them from
+ * then on, and is told of once; all else is told for each object.
  */
 export class FalloverReader {
   readonly #homes: readonly SegmentHome[];
   readonly #onFallover: (fallover: Fallover) => Promise<void>;
   readonly #away = new Set<string>();
+  readonly #suspicions = new Map<string, Suspicion>();
+  readonly #lost = new Map<string, AppError>();
 
   /** @param onFallover waited for before the first byte of the store that took over is given */
   constructor(homes: readonly SegmentHome[], onFallover: (fallover: Fallover) => Promise<void>) {
@@ -52,14 +74,25 @@ export class FalloverReader {
     this.#onFallover = onFallover;
   }
 
+  /** Objects that no store gave whole, by their keys, and why. */
+  get lost(): ReadonlyMap<string, AppError> {
+    return this.#lost;
+  }
+
   /**
+   * After `StoresDiffer` nothing of what was given can be trusted. A reader that can forget it may read the
+   * object anew: then the store that began otherwise comes first, and what it gives is proven at its end.
+   *
    * @throws where no store gives the object whole: unavailable, where one of them may still hold it, else
    *   what the first one threw; corrupt `StoresDiffer`; config `UnknownStore` without any store
    */
-  async *read(key: string, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(object: ObjectToRead, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { key } = object;
     const given = new Given(this.#homes.length > 1);
-    const failures: Failure[] = [];
-    for (const home of this.#inOrder()) {
+    const suspicion = this.#suspicions.get(key);
+    const failures: Failure[] = [...(suspicion?.untold ?? [])];
+    const tried: SegmentHome[] = [];
+    for (const home of this.#inOrder(object, suspicion?.homes ?? [])) {
       try {
         for await (const chunk of this.#patiently(home, key, openIn, given, signal)) {
           await this.#tell(key, failures, home);
@@ -70,25 +103,40 @@ export class FalloverReader {
         return;
       } catch (error) {
         signal?.throwIfAborted();
+        if (isStoresDiffer(error)) this.#suspicions.set(key, { homes: tried, untold: failures });
         if (!isOfStore(error)) throw error;
         failures.push({ home, error });
+        tried.push(home);
         if (error.kind === 'unavailable') this.#away.add(home.store.id);
       }
     }
     const errors = failures.map(({ error }) => error);
     // A store that is away may hold it: then trying again can help, whatever the others lack.
-    throw errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+    const error = errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+    this.#lost.set(key, error);
+    throw error;
+  }
+
+  /** Tells of a binlog that no store gives whole, and of one that holds transactions of it and is read instead. */
+  async tellReplaced(lost: ReplacedLog, by: ReplacedLog): Promise<void> {
+    const { key } = lost.object;
+    const why = this.#lost.get(key)?.message ?? '';
+    const reason = `${why} What ${nameOf(lost)} held comes from ${nameOf(by)}.`;
+    await this.#onFallover({ key, from: lost.stores.join(', '), to: by.stores[0] ?? '', reason });
   }
 
   async #tell(key: string, failures: Failure[], to: SegmentHome): Promise<void> {
-    for (const { home, error } of failures.splice(0)) {
+    for (const { home, error } of failures.splice(0).filter((it) => it.home !== to)) {
       await this.#onFallover({ key, from: home.store.id, to: to.store.id, reason: error.message });
     }
   }
 
-  #inOrder(): readonly SegmentHome[] {
+  /** A store whose catalog was not read, or does not name the object, may yet hold it. */
+  #inOrder({ stores }: ObjectToRead, suspects: readonly SegmentHome[]): readonly SegmentHome[] {
+    const holding = stores.flatMap((id) => this.#homes.filter(({ store }) => store.id === id));
     const isAway = ({ store }: SegmentHome) => this.#away.has(store.id);
-    return [...this.#homes.filter((home) => !isAway(home)), ...this.#homes.filter(isAway)];
+    const all = [...new Set([...holding.filter((home) => !isAway(home)), ...holding, ...this.#homes])];
+    return [...all.filter((home) => !suspects.includes(home)), ...suspects];
   }
 
   /** One store, asked again for a moment while it is unavailable; the only one is the caller's to wait for. */
@@ -120,10 +168,15 @@ export class FalloverReader {
  */
 export function readSegmentFrom(
   reader: FalloverReader,
-  segment: SegmentIdentity,
+  segment: SegmentIdentity & Pick<ObjectToRead, 'stores'>,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  return reader.read(segment.object.key, (home, abort) => readSegment(home, segment, abort), signal);
+  const { stores, object } = segment;
+  return reader.read({ key: object.key, stores }, (home, abort) => readSegment(home, segment, abort), signal);
+}
+
+function nameOf({ segment }: ReplacedLog): string {
+  return `${segment.serverUuid}/${segment.binlog}`;
 }
 
 /** What the reader of an object has got of it. */
@@ -157,6 +210,11 @@ class Given {
       yield fresh;
     }
   }
+}
+
+/** True where one store began otherwise than what another had given of the object. */
+export function isStoresDiffer(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === STORES_DIFFER;
 }
 
 /** True where another store may do better; a wrong use or a bug of ours is the same in each. */

@@ -9,14 +9,16 @@ import { open } from '../envelope/open.ts';
 import { faultPoint } from '../process/fault.ts';
 import { explainDiskFull, isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, emptyDataFolder } from './data-folder.ts';
-import type { FalloverReader } from './fallover.ts';
-import { unpackInto } from './fetch-base-unpack.ts';
+import { type FalloverReader, isStoresDiffer } from './fallover.ts';
+import { type Unpacked, unpackInto } from './fetch-base-unpack.ts';
 import type { SegmentHome } from './segment-stream.ts';
 
 /** The base backup that is fetched, as its catalog entry has it. */
 export interface BaseToFetch {
   readonly backup: Pick<BackupFacts, 'backupId' | 'tarBytes' | 'tarSha256'>;
   readonly object: StoredObject;
+  /** Those that hold it, best first. */
+  readonly stores: readonly string[];
 }
 
 export interface FetchOptions {
@@ -48,9 +50,8 @@ export async function fetchBase(options: FetchOptions): Promise<FetchedBase> {
   const done = await readMark(folder);
   if (done !== undefined && done.backupId === base.backup.backupId) return done;
   if (done !== undefined) throw otherBase(folder, done.backupId, base.backup.backupId);
-  await emptyDataFolder(folder);
   try {
-    const unpacked = await unpackInto(folder.targetDir, tarStream(options));
+    const unpacked = await unpackFromAny(options);
     const fetched = { backupId: base.backup.backupId, ...unpacked };
     faultPoint('restore.fetched');
     await writeWhole(markFile(folder), (file) => file.writeFile(`${JSON.stringify(fetched)}\n`));
@@ -58,6 +59,22 @@ export async function fetchBase(options: FetchOptions): Promise<FetchedBase> {
   } catch (error) {
     await emptyDataFolder(folder);
     throw explainDiskFull(error, folder.targetDir);
+  }
+}
+
+/**
+ * Where one store begins otherwise than another that failed, the catalog's digest tells which is right, at the
+ * end: what was unpacked is removed, and the other one is read from its beginning.
+ */
+async function unpackFromAny(options: FetchOptions): Promise<Unpacked> {
+  const { folder, base } = options;
+  for (let left = base.stores.length; ; left -= 1) {
+    await emptyDataFolder(folder);
+    try {
+      return await unpackInto(folder.targetDir, tarStream(options));
+    } catch (error) {
+      if (!isStoresDiffer(error) || left === 0) throw error;
+    }
   }
 }
 
@@ -74,7 +91,8 @@ export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
 async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {
   const { reader, base, signal, onProgress } = options;
   const { tarBytes } = base.backup;
-  const tar = reader.read(base.object.key, (home) => openTar(home, base, signal), signal);
+  const object = { key: base.object.key, stores: base.stores };
+  const tar = reader.read(object, (home) => openTar(home, base, signal), signal);
   let bytes = 0;
   for await (const chunk of tar) {
     yield chunk;

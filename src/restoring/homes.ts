@@ -5,7 +5,7 @@ import { FalloverLog } from './fallover-log.ts';
 import type { SegmentHome } from './segment-stream.ts';
 import { foldersOf, type StoredPlan } from './work-folder.ts';
 
-/** The stores that a restore may read from, the one whose catalog was planned with first. */
+/** The stores that a restore may read from, in the order of the configuration. */
 export interface RestoreHomes {
   /** Reads from any of them; what falls over is noted in the work folder. */
   readonly reader: FalloverReader;
@@ -17,8 +17,7 @@ export async function openHomes(cluster: ClusterConfig, stored: StoredPlan): Pro
   const repositories = await openRepositories(cluster);
   const usable = repositories.all
     .map(({ store }) => store)
-    .filter(({ id }) => id === stored.storeId || stored.job.store === null)
-    .toSorted((a, b) => rank(a.id, stored) - rank(b.id, stored));
+    .filter(({ id }) => id === stored.job.store || stored.job.store === null);
   const { repositoryId } = stored.plan;
   const homes = usable.map((store): SegmentHome => ({ store, key: repositories.key, repositoryId }));
   const log = new FalloverLog(foldersOf(stored.job));
@@ -26,8 +25,4 @@ export async function openHomes(cluster: ClusterConfig, stored: StoredPlan): Pro
     reader: new FalloverReader(homes, (fallover) => log.add(fallover)),
     close: () => repositories.close(),
   };
-}
-
-function rank(storeId: string, stored: StoredPlan): number {
-  return storeId === stored.storeId ? 0 : 1;
 }

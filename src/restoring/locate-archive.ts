@@ -1,11 +1,11 @@
 import { type Located, locate } from '../binlog/locate.ts';
 import type { DestructiveOp, HarmedTable } from '../binlog/locate-tally.ts';
-import type { ArchivedSegment, CatalogState } from '../catalog/fold.ts';
 import { formatGtid, parseGtid } from '../domain/gtid.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
+import type { CatalogSegment, PlanFacts } from '../domain/plan-facts.ts';
 import { formatInstant, type Micros, parseInstant } from '../domain/time.ts';
 import { ReadAhead } from '../replay/read-ahead.ts';
-import { readSegment, type SegmentHome } from './segment-stream.ts';
+import { type FalloverReader, readSegmentFrom } from './fallover.ts';
 
 /** What is looked for; all of it must fit. */
 export interface LocateRequest {
@@ -46,8 +46,10 @@ const PARALLEL_SEGMENTS = 3;
 const WAITING_STATEMENTS = 256;
 
 /** Segments of the timeline that may hold transactions of the time asked for, in the order of commit. Pure. */
-export function segmentsToSearch(state: CatalogState, request: LocateRequest): readonly ArchivedSegment[] {
-  const all = state.allSegments();
+export function segmentsToSearch(
+  { segments: all }: PlanFacts,
+  request: LocateRequest,
+): readonly CatalogSegment[] {
   const timeline = request.timeline ?? Math.max(0, ...all.map((it) => it.timeline));
   return all.filter(({ timeline: own, segment }) => {
     if (own !== timeline || segment.transactions === 0) return false;
@@ -67,27 +69,27 @@ export function segmentsToSearch(state: CatalogState, request: LocateRequest): r
 /**
  * Finds what was destroyed, by reading archived binlogs; several at a time, results in the order of commit,
  * as fast as they are asked for: memory is bounded, whatever there is to find. Whoever stops asking ends
- * the reading. A transaction that stands in two logs is told once.
+ * the reading. A transaction that stands in two logs is told once. Each log comes from whichever store gives it.
  * @param onSegment called after each segment with the bytes of plaintext that were read
  * @throws what reading a segment throws
  */
 export async function* locateInArchive(
-  home: SegmentHome,
-  segments: readonly ArchivedSegment[],
+  reader: FalloverReader,
+  segments: readonly CatalogSegment[],
   request: LocateRequest,
   signal: AbortSignal,
   onSegment: (lengthBytes: number) => void,
 ): AsyncGenerator<FoundStatement> {
   const repeated = repeatedGtids(segments);
   const told = new Set<string>();
-  const waiting: { readonly segment: ArchivedSegment; readonly found: ReadAhead<FoundStatement> }[] = [];
+  const waiting: { readonly segment: CatalogSegment; readonly found: ReadAhead<FoundStatement> }[] = [];
   const rest = segments.values();
   const refill = () => {
     while (waiting.length < PARALLEL_SEGMENTS) {
       const { value: segment, done } = rest.next();
       if (done === true) return;
       const search = (stop: AbortSignal) =>
-        searchSegment(home, segment, request, AbortSignal.any([signal, stop]));
+        searchSegment(reader, segment, request, AbortSignal.any([signal, stop]));
       const bound = { most: WAITING_STATEMENTS, weigh: () => 1 };
       waiting.push({ segment, found: new ReadAhead(search, bound) });
     }
@@ -112,7 +114,7 @@ export async function* locateInArchive(
 }
 
 /** The transactions that stand in more than one of the segments. */
-function repeatedGtids(segments: readonly ArchivedSegment[]): GtidSet {
+function repeatedGtids(segments: readonly CatalogSegment[]): GtidSet {
   const repeated: GtidSet[] = [];
   let covered = GtidSet.EMPTY;
   for (const { segment } of segments) {
@@ -124,13 +126,13 @@ function repeatedGtids(segments: readonly ArchivedSegment[]): GtidSet {
 }
 
 async function* searchSegment(
-  home: SegmentHome,
-  { segment, object }: ArchivedSegment,
+  reader: FalloverReader,
+  { segment, object, stores }: CatalogSegment,
   request: LocateRequest,
   signal: AbortSignal,
 ): AsyncGenerator<FoundStatement> {
   const { serverUuid, binlog } = segment;
-  const chunks = readSegment(home, { ...segment, object }, signal);
+  const chunks = readSegmentFrom(reader, { ...segment, object, stores }, signal);
   for await (const located of locate(chunks, { binlog })) {
     const tables = harmedTables(located, request);
     if (tables.length > 0 && isInTime(located, request)) yield describe(located, tables, serverUuid);

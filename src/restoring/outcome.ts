@@ -24,8 +24,11 @@ export interface RestoreOutcome {
   /** null where nothing later is archived. */
   readonly firstExcluded: TransactionRef | null;
   readonly backupId: string;
+  /** The store that the base was read from, as planned. */
   readonly store: string;
-  /** Stores that could not be read, each with its reason: they may hold more than the one that was used. */
+  /** The stores that were planned with, in order. */
+  readonly stores: readonly string[];
+  /** Stores that could not be read, and logs that were left out, each with its reason: there may be more than was restored. */
   readonly passedOver: readonly string[];
   /** Objects that one store did not give whole and another did; the first 200. What was restored is exact. */
   readonly fallovers: readonly Fallover[];
@@ -70,12 +73,13 @@ export function outcomeOf(job: RestoreJob, results: StepResults): RestoreOutcome
     lastApplied:
       lastIncluded === null ? null : { gtid: lastIncluded.gtid, committedAt: lastIncluded.committedAt },
     firstExcluded: planned.firstExcluded,
-    backupId: planned.backupId,
+    backupId: fetched.backupId,
     store: planned.store,
+    stores: planned.stores,
     passedOver: planned.passedOver,
     fallovers: verified.fallovers.first,
     falloverCount: verified.fallovers.count,
-    transactions: planned.transactions,
+    transactions: replayed.transactions,
     preparedXa: verified.preparedXa,
     eventStatusesSet: verified.eventStatusesSet,
     restarts: replayed.restarts,

@@ -15,8 +15,11 @@ import { foldersOf, readPlan, type StoredPlan, writePlan } from './work-folder.t
 /** What a plan comes to, without its lists. */
 export interface PlannedRestore {
   readonly repositoryId: string;
+  /** The store that the base is read from, as planned. */
   readonly store: string;
-  /** Stores before it that could not be read, each with its reason. */
+  /** The stores that were planned with, in order. */
+  readonly stores: readonly string[];
+  /** Stores that could not be read, and logs that were left out, each with its reason. */
   readonly passedOver: readonly string[];
   readonly backupId: string;
   readonly expectedGtids: string;
@@ -67,13 +70,13 @@ async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archi
   const startedAt = performance.now();
   const { target, skipGtids, timeline } = job;
   const made = await makeRestorePlan(archive, { target, skipGtids, timeline }, context.signal);
-  requirePass(made);
+  requirePass(made, archive.passedOver);
   const backup = baseOf(archive, made);
   assertServerFits(context, backup);
   return {
     format: 1,
     job,
-    storeId: archive.store.id,
+    stores: archive.stores,
     passedOver: archive.passedOver,
     plan: made,
     backup,
@@ -82,8 +85,8 @@ async function planAnew(context: RestoreContext, job: RestoreJob, archive: Archi
   };
 }
 
-function baseOf({ state }: Archive, plan: RestorePlan): BackupFacts {
-  const found = plan.base === null ? undefined : state.backup(plan.base.backupId);
+function baseOf({ facts }: Archive, plan: RestorePlan): BackupFacts {
+  const found = facts.backups.find(({ backup }) => backup.backupId === plan.base?.backupId);
   if (found !== undefined) return found.backup;
   throw new AppError({
     code: 'PlanWithoutBase',
@@ -105,10 +108,11 @@ function assertServerFits({ mysqld }: RestoreContext, { serverVersion, backupId 
 }
 
 function summaryOf(stored: StoredPlan): PlannedRestore {
-  const { plan, backup, storeId, passedOver, planSeconds } = stored;
+  const { plan, backup, stores, passedOver, planSeconds } = stored;
   return {
     repositoryId: plan.repositoryId,
-    store: storeId,
+    store: plan.base?.stores[0] ?? '',
+    stores,
     passedOver,
     backupId: backup.backupId,
     expectedGtids: plan.expectedGtids,

@@ -24,6 +24,7 @@ import { fetchOnce } from './fetch-step.ts';
 import { openHomes, type RestoreHomes } from './homes.ts';
 import type { RestoreJob } from './job.ts';
 import { cutJudge, holdsTemporaryTables } from './judge-cut.ts';
+import { planAround } from './plan-around.ts';
 import { secondsSince } from './plan-step.ts';
 import { readEvents } from './restore-events.ts';
 import { withRestoreLock } from './restore-lock.ts';
@@ -60,16 +61,36 @@ export function replayStep(context: RestoreContext, job: RestoreJob): Promise<Re
     const done = await readMark<ReplayedRestore>(folder, 'replayed');
     if (done !== undefined) return done;
     await requireBase(context, job, stored, folder);
+    // The base that was fetched may be another than was planned first, and the plan with it.
+    const replayed = await replayFromAny(context, await requirePlan(job), folder);
+    faultPoint('restore.replayed');
+    await writeMark(folder, 'replayed', replayed);
+    return replayed;
+  });
+}
+
+/** Where a binlog is lost in every store, what it held is replayed from binlogs of other servers, if they have it. */
+async function replayFromAny(
+  context: RestoreContext,
+  planned: StoredPlan,
+  folder: ClaimedFolder,
+): Promise<ReplayedRestore> {
+  const lost = new Map<string, AppError>();
+  for (let stored = planned; ; ) {
     const homes = await openHomes(context.cluster, stored);
     try {
-      const replayed = await replay(context, stored, folder, homes);
-      faultPoint('restore.replayed');
-      await writeMark(folder, 'replayed', replayed);
-      return replayed;
+      return await replay(context, stored, folder, homes);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const isNew = [...homes.reader.lost.keys()].some((key) => !lost.has(key));
+      for (const [key, why] of homes.reader.lost) lost.set(key, why);
+      const around = isNew ? await planAround(context.cluster, stored, lost) : null;
+      if (around === null) throw error;
+      stored = around;
     } finally {
       await homes.close();
     }
-  });
+  }
 }
 
 /** Begins anew where what was replayed so far cannot be gone on with; the base is fetched once more then. */

@@ -62,7 +62,7 @@ function segmentsOf(archive: Archive, plan: Serving['plan']): SourceSegment[] {
     const { facts, entry } = segment;
     const { serverUuid, binlog, lengthBytes } = facts;
     const open: SourceSegment['open'] = (signal) =>
-      readSegmentFrom(archive.reader, { ...facts, object: entry.object }, signal);
+      readSegmentFrom(archive.reader, { ...facts, object: entry.object, stores: entry.stores }, signal);
     return { serverUuid, binlog, lengthBytes, send, open };
   });
 }

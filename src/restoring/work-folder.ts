@@ -12,9 +12,9 @@ import { isSameRestore, type RestoreJob } from './job.ts';
 export interface StoredPlan {
   readonly format: 1;
   readonly job: RestoreJob;
-  /** The store whose catalog was read. */
-  readonly storeId: string;
-  /** Stores before it that could not be read, each with its reason. */
+  /** The stores whose catalogs were read, in order. */
+  readonly stores: readonly string[];
+  /** Stores that could not be read, and logs that were left out, each with its reason. */
   readonly passedOver: readonly string[];
   readonly plan: RestorePlan;
   readonly backup: BackupFacts;

@@ -143,7 +143,7 @@ async function restore(rig: BackupRig, { store, backup, object }: Stored) {
       key: rig.repositories.key,
       repositoryId: (await home.catalog.read()).repositoryId,
     }),
-    base: { backup, object },
+    base: { backup, object, stores: [home.store.id] },
     folder,
     signal,
     onProgress: (doneBytes) => {

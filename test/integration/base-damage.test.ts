@@ -39,7 +39,7 @@ describe('a damaged base backup', () => {
     const { repositoryId } = await repository.catalog.read();
     return {
       reader: readerOf({ store: repository.store, key: rig.repositories.key, repositoryId }),
-      base: stored,
+      base: { ...stored, stores: ['main'] },
       folder: await claimDataFolder({
         targetDir: join(rig.folder.path, `target-${tries}`),
         restoreId: 'one',
@@ -86,23 +86,27 @@ describe('a damaged base backup', () => {
     const { backup } = stored;
     const tarSha256 = 'a'.repeat(64) as typeof backup.tarSha256;
     await assertRefused(
-      await optionsFor({ base: { ...stored, backup: { ...backup, tarSha256 } } }),
+      await optionsFor({ base: { ...stored, stores: ['main'], backup: { ...backup, tarSha256 } } }),
       'corrupt',
       'PlaintextDiffers',
     );
     await assertRefused(
-      await optionsFor({ base: { ...stored, backup: { ...backup, tarBytes: backup.tarBytes + 512 } } }),
+      await optionsFor({
+        base: { ...stored, stores: ['main'], backup: { ...backup, tarBytes: backup.tarBytes + 512 } },
+      }),
       'corrupt',
       'PlaintextTooShort',
     );
     await assertRefused(
-      await optionsFor({ base: { ...stored, backup: { ...backup, tarBytes: backup.tarBytes - 512 } } }),
+      await optionsFor({
+        base: { ...stored, stores: ['main'], backup: { ...backup, tarBytes: backup.tarBytes - 512 } },
+      }),
       'corrupt',
       'PlaintextTooLong',
     );
     const backupId = newRequest().backupId;
     await assertRefused(
-      await optionsFor({ base: { ...stored, backup: { ...backup, backupId } } }),
+      await optionsFor({ base: { ...stored, stores: ['main'], backup: { ...backup, backupId } } }),
       'corrupt',
       'WrongContext',
     );

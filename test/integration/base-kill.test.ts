@@ -96,7 +96,13 @@ describe('a base backup whose process is killed', () => {
   const assertRestores = async ({ backup, object }: RegisteredBackup, storeId: string): Promise<void> => {
     const targetDir = join(rig.folder.path, `restored-${runs}`);
     const restoreId = `restore-${runs}`;
-    await finish({ kind: 'fetch', base: { backup, object }, storeId, targetDir, restoreId });
+    await finish({
+      kind: 'fetch',
+      base: { backup, object, stores: [storeId] },
+      storeId,
+      targetDir,
+      restoreId,
+    });
     const restored = await startTestMysql({ dataDir: targetDir });
     assert.equal(await restored.gtidExecuted(), backup.coordinates.gtidExecuted);
     assert.ok(Object.keys(await tableChecksums(restored)).length >= 4);
@@ -145,7 +151,7 @@ describe('a base backup whose process is killed', () => {
       const targetDir = join(rig.folder.path, `fetched-${runs}`);
       const task: ChildTask = {
         kind: 'fetch',
-        base: { backup, object },
+        base: { backup, object, stores: ['main'] },
         storeId: 'main',
         targetDir,
         restoreId: 'one',

@@ -14,13 +14,13 @@ const request = {
   until: null,
   timeline: null,
 } as const;
-const segments = segmentsToSearch(archive.state, request);
+const segments = segmentsToSearch(archive.facts, request);
 let found = 0;
 let first: number | null = null;
 let outOfOrder = 0;
 let rows = 0;
 for await (const { gtid, rows: deleted } of locateInArchive(
-  archive,
+  archive.reader,
   segments,
   request,
   new AbortController().signal,

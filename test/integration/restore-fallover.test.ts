@@ -7,6 +7,9 @@ import { renameSync } from 'node:fs';
 import { access, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { backupContext } from '../../src/backup/seal-context.ts';
+import { open } from '../../src/envelope/open.ts';
+import { seal } from '../../src/envelope/seal.ts';
 import { restoreDirectly } from '../../src/restoring/direct.ts';
 import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import type { TestMysql } from '../support/mysql.ts';
@@ -158,6 +161,86 @@ test('a store that goes away before the replay is replaced by the other, and the
   assert.ok(outcome.fallovers.length > 0);
   assert.ok(outcome.fallovers.every(({ from, to }) => from === 'main' && to === 's3'));
   await assertTruth(job.targetDir);
+});
+
+/** Puts another base in the first store: sealed with the same key under the same name, of the same length. */
+async function forgeBase(): Promise<() => Promise<void>> {
+  const [first] = rig.repositories.all;
+  const state = await first?.catalog.read();
+  const [registered] = state?.backups() ?? [];
+  assert.ok(first && state && registered);
+  const { backupId } = registered.backup;
+  const { key } = rig.repositories;
+  const context = backupContext(backupId, state.repositoryId);
+  const forged = async function* (): AsyncGenerator<Uint8Array> {
+    let at = 0;
+    const tar = open(first.store.read(keys.base), {
+      key,
+      context,
+      plaintextBytes: registered.backup.tarBytes,
+    });
+    for await (const chunk of tar) {
+      const copy = Buffer.from(chunk);
+      // In the content of the first large file, behind its header.
+      if (at <= 20_000 && at + copy.length > 20_000) copy[20_000 - at] = (copy[20_000 - at] ?? 0) ^ 1;
+      at += copy.length;
+      yield copy;
+    }
+  };
+  const { output } = seal(forged(), { key, level: 1, signal: new AbortController().signal, context });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of output) chunks.push(chunk);
+  const whole = await readFile(inMain(keys.base));
+  await writeFile(inMain(keys.base), Buffer.concat(chunks));
+  return () => writeFile(inMain(keys.base), whole);
+}
+
+test('a base that begins otherwise in one store is read anew from the one that the digest of the catalog proves', async () => {
+  const putBack = await forgeBase();
+  const outcome = await rig.restore('latest');
+  await putBack();
+  assert.deepEqual(
+    outcome.fallovers.map(({ key, from, to }) => [key, from, to]),
+    [[keys.base, 'main', 's3']],
+  );
+  assert.match(outcome.fallovers[0]?.reason ?? '', /SHA-256|digest/i);
+  await assertTruth(outcome.dataDir);
+});
+
+test('where no store gives the newest base, the restore begins from the one before it, and says so', async () => {
+  const [{ backup, object } = assert.fail()] = (await rig.backup()).registered;
+  const state = await rig.repositories.all[0]?.catalog.read();
+  const older = state?.backups().find((it) => it.backup.backupId !== backup.backupId);
+  const inS3 = join(s3.folder, s3.bucket, 'archive', object.key);
+  const whole = await readFile(inS3);
+  const putBack = await removeIn(object.key);
+  await rm(inS3);
+  const outcome = await rig.restore('latest');
+  await putBack();
+  await writeFile(inS3, whole);
+  assert.equal(outcome.backupId, older?.backup.backupId);
+  assert.deepEqual(
+    outcome.fallovers.map(({ key, from, to }) => [key, from, to]),
+    [[object.key, 'main, s3', 'main']],
+  );
+  assert.match(outcome.fallovers[0]?.reason ?? '', new RegExp(`in the place of ${backup.backupId}`));
+  await assertTruth(outcome.dataDir);
+});
+
+test('locate reads on from another store where an object is missing or damaged, and says so', async () => {
+  const args = ['locate', '--op', 'update', '--since', '2020-01-01T00:00:00Z', '--limit', '10000', '--json'];
+  const whole = await pitrail(['--config', rig.configFile, ...args]);
+  assert.equal(whole.code, 0, whole.stderr);
+  const restores = [await removeIn(keys.before), await flipIn(keys.big, 0.7), await flipIn(keys.after, 0.5)];
+  const run = await pitrail(['--config', rig.configFile, ...args]);
+  const alone = await pitrail(['--config', rig.configFile, ...args, '--store', 'main']);
+  for (const restore of restores) await restore();
+  assert.equal(run.code, 75, run.stderr);
+  assert.deepEqual(documentOf(run), documentOf(whole));
+  for (const key of [keys.before, keys.big, keys.after]) {
+    assert.ok(run.stderr.includes(`read ${key} from s3 in the place of main`), run.stderr);
+  }
+  assert.ok(alone.code === 3 || alone.code === 4, `${alone.code}: ${alone.stderr}`);
 });
 
 test('with both stores whole nothing falls over', async () => {

@@ -4,23 +4,19 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startS3, type TestS3 } from '../support/s3.ts';
 import { createShop } from '../support/workload.ts';
+import { type CloudStores, startCloudStores } from './cloud-stores.ts';
 import { type RestoreRig, startPitrail, startRestoreRig } from './restore-rig.ts';
 
-const ACCESS_VARIABLE = 'PITRAIL_TEST_MEMORY_ACCESS';
-const SECRET_VARIABLE = 'PITRAIL_TEST_MEMORY_SECRET';
 const MAX_BYTES = 300_000_000;
 const LOG_BYTES = 300_000_000;
 
 let rig: RestoreRig;
-let s3: TestS3;
+let clouds: CloudStores;
 
 before(async () => {
-  s3 = await startS3();
-  process.env[ACCESS_VARIABLE] = s3.credentials.accessKeyId;
-  process.env[SECRET_VARIABLE] = s3.credentials.secretAccessKey;
-  rig = await startRestoreRig({ stores: [storeInS3()] });
+  clouds = await startCloudStores();
+  rig = await startRestoreRig({ stores: clouds.entries });
   const { source } = rig;
   await createShop(source);
   await source.run(
@@ -41,22 +37,8 @@ before(async () => {
 });
 after(async () => {
   await rig?.stop();
-  await s3?.stop();
+  await clouds?.stop();
 });
-
-function storeInS3(): unknown {
-  return {
-    id: 's3',
-    s3: {
-      bucket: s3.bucket,
-      region: s3.region,
-      endpoint: s3.endpoint,
-      pathStyle: true,
-      accessKeyId: { env: ACCESS_VARIABLE },
-      secretAccessKey: { env: SECRET_VARIABLE },
-    },
-  };
-}
 
 /** The most that the process held at a time, as the kernel counts it, until it ended. */
 async function peakBytes(args: readonly string[]): Promise<number> {
@@ -76,35 +58,33 @@ async function peakBytes(args: readonly string[]): Promise<number> {
   return peak;
 }
 
-function restore(store: string): readonly string[] {
-  return [
-    'restore',
-    '--to',
-    'latest',
-    '--target-dir',
-    rig.newTarget(),
-    '--direct',
-    '--store',
-    store,
-    '--json',
-  ];
+function restore(...more: readonly string[]): readonly string[] {
+  return ['restore', '--to', 'latest', '--target-dir', rig.newTarget(), '--direct', '--json', ...more];
 }
 
-for (const store of ['main', 's3']) {
-  test(`restore --direct from the store ${store}`, { timeout: 300_000 }, async (context) => {
-    const peak = await peakBytes(restore(store));
+for (const [from, ...where] of [
+  ['a folder', '--store', 'main'],
+  ['S3', '--store', 's3'],
+  ['a folder, S3 and GCS together'],
+] as const) {
+  test(`restore --direct from ${from}`, { timeout: 300_000 }, async (context) => {
+    const peak = await peakBytes(restore(...where));
     context.diagnostic(`${Math.round(peak / 1e6)} MB at the peak`);
     assert.ok(peak > 0 && peak <= MAX_BYTES, `it took ${peak} bytes`);
   });
 }
 
-test('plan and locate, which read the binlogs, too', { timeout: 120_000 }, async (context) => {
+test('plan and locate, which read the binlogs, too', { timeout: 240_000 }, async (context) => {
   for (const args of [
     ['plan', '--to', 'latest', '--store', 's3', '--json'],
+    ['plan', '--to', 'latest', '--json'],
     ['locate', '--since', '2020-01-01T00:00:00Z', '--op', 'drop', '--store', 's3', '--json'],
+    ['locate', '--since', '2020-01-01T00:00:00Z', '--op', 'drop', '--json'],
   ]) {
     const peak = await peakBytes(args);
-    context.diagnostic(`${args[0]}: ${Math.round(peak / 1e6)} MB at the peak`);
+    context.diagnostic(
+      `${args[0]} of ${args.includes('--store') ? 'one store' : 'all'}: ${Math.round(peak / 1e6)} MB at the peak`,
+    );
     assert.ok(peak > 0 && peak <= MAX_BYTES, `${args[0]} took ${peak} bytes`);
   }
 });

@@ -21,7 +21,7 @@ import { uploadSegment } from '../../src/archiving/upload.ts';
 import type { RegisteredBackup } from '../../src/backup/state.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { pickCluster } from '../../src/config/pick.ts';
-import type { ClusterConfig } from '../../src/config/types.ts';
+import type { ClusterConfig, SourceConfig } from '../../src/config/types.ts';
 import { generateKeyFile } from '../../src/envelope/keys.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
 import { type RunningProcess, startProcess } from '../../src/process/start.ts';
@@ -50,9 +50,12 @@ export interface RestoreRig {
   readonly configFile: string;
   readonly cluster: ClusterConfig;
   readonly repositories: Repositories;
-  /** Closes the open binlog, and archives every closed one. */
-  archive(): Promise<void>;
-  backup(): Promise<RegisteredBackup>;
+  /** Closes the open binlog, and archives every closed one; only into the stores that are named. */
+  archive(stores?: readonly string[]): Promise<void>;
+  /** Takes a base backup into all stores, or only into those that are named. */
+  backup(stores?: readonly string[]): Promise<RegisteredBackup>;
+  /** The stores of these ids, or all. */
+  only(stores?: readonly string[]): Repositories;
   /** A target folder that does not exist yet. */
   newTarget(): string;
   context(changes?: Partial<RestoreContext>): Promise<RestoreContext>;
@@ -86,6 +89,10 @@ export async function startRestoreRig(options: RigOptions = {}): Promise<Restore
   const { repositoryId } = await first.catalog.init('shop', by);
   for (const { catalog } of repositories.all.slice(1)) await catalog.init('shop', by, repositoryId);
   const cache = new PeekCache();
+  const only = (stores?: readonly string[]): Repositories => ({
+    ...repositories,
+    all: repositories.all.filter(({ store }) => stores === undefined || stores.includes(store.id)),
+  });
   let targets = 0;
   const newTarget = () => {
     targets += 1;
@@ -117,8 +124,15 @@ export async function startRestoreRig(options: RigOptions = {}): Promise<Restore
     configFile,
     cluster,
     repositories,
-    archive: () => archiveAll(source, cluster, account.password, repositories, cache),
-    backup: async () => backUp(cluster, account.password, repositories),
+    async archive(stores) {
+      await source.run('FLUSH BINARY LOGS');
+      const { password } = account;
+      const [archived] = cluster.sources;
+      if (archived === undefined) throw new Error('the rig has a source');
+      await archiveClosed({ server: source, source: archived, password, repositories: only(stores), cache });
+    },
+    backup: async (stores) => backUp(cluster, account.password, only(stores)),
+    only,
     newTarget,
     context,
     job,
@@ -160,16 +174,19 @@ async function writeConfig(dir: string, source: TestMysql, options: RigOptions):
   return file;
 }
 
-async function archiveAll(
-  server: TestMysql,
-  cluster: ClusterConfig,
-  password: string,
-  repositories: Repositories,
-  cache: PeekCache,
-): Promise<void> {
-  await server.run('FLUSH BINARY LOGS');
-  const [source] = cluster.sources;
-  if (source === undefined) throw new Error('the rig has a source');
+export interface ArchiveClosed {
+  readonly server: TestMysql;
+  readonly source: SourceConfig;
+  /** Of the user `pitrail`. */
+  readonly password: string;
+  readonly repositories: Repositories;
+  readonly cache?: PeekCache;
+  readonly epoch?: number;
+}
+
+/** Archives the closed binlogs of a server, as a round of the workflow does. @returns their names */
+export async function archiveClosed(options: ArchiveClosed): Promise<string[]> {
+  const { server, source, password, repositories, cache = new PeekCache(), epoch = 1 } = options;
   const session = await connectMysql({ socket: server.socket }, 'pitrail', password);
   try {
     const look = {
@@ -200,15 +217,12 @@ async function archiveAll(
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
         const object = await uploadSegment({ ...common, store });
-        await commitSegment(
-          catalog,
-          segment,
-          object,
-          signAs({ role: 'test', source: source.id, epoch: 1 }, wallClock),
-        );
+        const sign = signAs({ role: 'test', source: source.id, epoch }, wallClock);
+        await commitSegment(catalog, segment, object, sign);
       }
       await releaseLog(source.stagingDir, log);
     }
+    return archive.map(({ log }) => log.binlog);
   } finally {
     await session.close();
   }

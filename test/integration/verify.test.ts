@@ -3,6 +3,7 @@ import { copyFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { firstSignature, type Repository, wallClock } from '../../src/archiving/repositories.ts';
+import { parseServerUuid } from '../../src/domain/identity.ts';
 import { catalogKey } from '../../src/domain/object-keys.ts';
 import { documentOf } from './cli-run.ts';
 import { objectsIn, type SyncWorld, startSyncWorld } from './sync-world.ts';
@@ -217,4 +218,41 @@ test('an entry that says other things of an object than are in it is found by --
   const compared = await verify();
   const differs = compared.document.problems.filter((it) => it.code === 'Differs');
   assert.match(differs[0]?.message ?? '', /segment\.eventDdl, segment\.transactions/);
+});
+
+test('two stores which each took a boundary of the same epoch are a conflict that names both heirs', async () => {
+  assert.equal((await world.run(['sync', '--from', 'main', '--to', 's3', '--json'])).code, 0);
+  const repositories = await world.open();
+  const [main, , s3] = repositories.all as [Repository, Repository, Repository];
+  const state = await main.catalog.read();
+  const { segment } = state.allSegments()[0] ?? assert.fail();
+  const from = { source: 'old', serverUuid: segment.serverUuid };
+  const continuity = { kind: 'continues', timeline: 1, baselineGtids: '' } as const;
+  const heirs = {
+    left: parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562'),
+    right: parseServerUuid('4e11fa47-71ca-11e1-9e33-c80aa9429562'),
+  };
+  for (const [{ catalog }, source] of [
+    [main, 'left'],
+    [s3, 'right'],
+  ] as const) {
+    const route = { kind: 'source', from, to: { source, serverUuid: heirs[source] }, continuity } as const;
+    await catalog.append(
+      { kind: 'handoff', route, reason: 'operator', detail: `to ${source}` },
+      firstSignature('test', wallClock(), state.epoch + 1),
+    );
+  }
+  await repositories.close();
+  const { code, document } = await verify();
+  assert.equal(code, 5);
+  const conflicts = document.problems.filter((it) => it.code === 'HandoffsConflict');
+  assert.deepEqual(
+    conflicts.map(({ store }) => store),
+    ['main, s3'],
+  );
+  const message = conflicts[0]?.message ?? '';
+  assert.match(message, new RegExp(`epoch ${state.epoch + 1}, in main to source left .*${heirs.left}`));
+  assert.match(message, new RegExp(`in s3 to source right .*${heirs.right}`));
+  const refused = await world.run(['sync', '--from', 'main', '--to', 's3']);
+  assert.equal(refused.code, 5, refused.stderr);
 });

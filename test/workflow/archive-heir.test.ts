@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { openCatalog } from '../../src/catalog/catalog.ts';
+import type { ClusterReport } from '../../src/cli/status/report.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../src/domain/identity.ts';
 import type { RunningProcess } from '../../src/process/start.ts';
@@ -97,6 +98,12 @@ test('an heir goes on in the same timeline without a gap, and a restore to lates
   const handle = world.client.workflow.getHandle('archive/shop/shop-2');
   const { deadLetters, backlog } = await handle.query<ArchiveStatus>('status');
   assert.deepEqual([deadLetters, backlog.logs], [[], 0]);
+
+  const status = await world.pitrail('status', '--json');
+  const report = JSON.parse(status.stdout) as { clusters: readonly ClusterReport[] };
+  const heir = report.clusters[0]?.sources.find(({ id }) => id === 'shop-2');
+  const backlogs = heir?.archived.map((line) => line.backlog?.logs);
+  assert.deepEqual(backlogs, [0], 'logs that were recognized are no backlog');
 
   const targetDir = join(world.dir, 'restored');
   const restored = await world.pitrail('restore', '--to', 'latest', '--target-dir', targetDir);

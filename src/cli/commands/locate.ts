@@ -10,7 +10,9 @@ import {
   locateInArchive,
   segmentsToSearch,
 } from '../../restoring/locate-archive.ts';
+import { requireOneHistory } from '../../restoring/read-union.ts';
 import { type CliContext, defineCommand } from '../command.ts';
+import { isDegraded, sayFallovers, sayPassedOver } from '../restore/degraded.ts';
 import { formatCount } from '../words.ts';
 
 const OPS = [
@@ -55,7 +57,10 @@ export const command = defineCommand({
       description: `tell so many in the order of commit, and stop there; default: ${DEFAULT_LIMIT}, at most ${MAX_LIMIT}`,
     },
     { flags: '--cluster <name>', description: 'where more than one is configured' },
-    { flags: '--store <id>', description: 'read from this store only; default: the first that can be read' },
+    {
+      flags: '--store <id>',
+      description: 'read from this store only; default: all that can be read, together',
+    },
     { flags: '--timeline <number>', description: 'a line of history; default: the newest' },
   ],
   examples: [
@@ -103,11 +108,13 @@ export const command = defineCommand({
     };
     const archive = await openArchive(pickCluster(await context.config(), options.cluster), options.store);
     try {
-      for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
+      sayPassedOver(context.output, archive.passedOver);
+      requireOneHistory(archive, timeline);
       const { statements, extent } = await search(context, archive, request, options.limit, options);
       if (extent.kind === 'all') sayReach(context, archive, request);
       context.output.result({ statements, extent }, () => describe(statements, extent));
-      if (archive.passedOver.length > 0) return EXIT_CODES.unavailable;
+      sayFallovers(context.output, archive.fallovers);
+      if (isDegraded(archive)) return EXIT_CODES.unavailable;
       return statements.length === 0 ? EXIT_CODES.refused : 0;
     } finally {
       await archive.close();
@@ -142,7 +149,7 @@ async function search(
   limit: number,
   asked: Where,
 ): Promise<{ statements: Told[]; extent: Extent }> {
-  const segments = segmentsToSearch(archive.state, request);
+  const segments = segmentsToSearch(archive.facts, request);
   const bar = progress(
     'searching',
     segments.reduce((sum, { segment }) => sum + segment.lengthBytes, 0),
@@ -150,7 +157,7 @@ async function search(
   const statements: Told[] = [];
   let doneBytes = 0;
   try {
-    const found = locateInArchive(archive, segments, request, signal, (bytes) => {
+    const found = locateInArchive(archive.reader, segments, request, signal, (bytes) => {
       doneBytes += bytes;
       bar.update(doneBytes);
     });
@@ -172,8 +179,8 @@ function cutBefore(
 }
 
 /** Someone who looks for what just happened must know that it may not be archived yet. */
-function sayReach({ output }: CliContext, { state }: Archive, { until }: LocateRequest): void {
-  const last = state.allSegments().at(-1)?.segment.lastCommit ?? null;
+function sayReach({ output }: CliContext, { facts }: Archive, { until }: LocateRequest): void {
+  const last = facts.segments.at(-1)?.segment.lastCommit ?? null;
   if (last === null) output.say('Nothing is archived yet.');
   else if (until === null || until > parseInstant(last)) {
     output.say(`The archive ends at ${last}; later statements are found once they are archived.`);

@@ -5,6 +5,7 @@ import type { RestorePlan } from '../../domain/restore-plan.ts';
 import { openArchive } from '../../restoring/archive.ts';
 import { makeRestorePlan } from '../../restoring/make-plan.ts';
 import { defineCommand } from '../command.ts';
+import { isDegraded, sayFallovers, sayPassedOver } from '../restore/degraded.ts';
 import { TARGET_OPTIONS, targetSchema } from '../target-options.ts';
 import { formatBytes, formatCount, formatSeconds, shortGtids } from '../words.ts';
 
@@ -27,16 +28,13 @@ export const command = defineCommand({
     const cluster = pickCluster(await context.config(), options.cluster);
     const archive = await openArchive(cluster, options.store);
     try {
-      for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
+      sayPassedOver(context.output, archive.passedOver);
       const input = { target: options.to, skipGtids: options.skipGtid, timeline: options.timeline };
       const plan = await makeRestorePlan(archive, input, context.signal);
       context.output.result(plan, () => describePlan(plan));
       if (plan.verdict.status === 'REFUSED') return EXIT_CODES.refused;
-      for (const { key, from, to, reason } of archive.fallovers) {
-        context.output.say(`read ${key} from ${to} in the place of ${from}: ${reason}`);
-      }
-      const isWhole = archive.passedOver.length === 0 && archive.fallovers.length === 0;
-      return isWhole ? 0 : EXIT_CODES.unavailable;
+      sayFallovers(context.output, archive.fallovers);
+      return isDegraded(archive) ? EXIT_CODES.unavailable : 0;
     } finally {
       await archive.close();
     }

@@ -7,6 +7,7 @@ import { settleTargetDir } from '../../restoring/job.ts';
 import { isDegraded } from '../../restoring/outcome.ts';
 import { defineCommand } from '../command.ts';
 import type { RestoreAsked } from '../restore/asked.ts';
+import { sayPassedOver } from '../restore/degraded.ts';
 import { describeOutcome } from '../restore/words.ts';
 import { TARGET_OPTIONS, targetSchema } from '../target-options.ts';
 
@@ -77,8 +78,7 @@ export const command = defineCommand({
     const outcome = options.direct
       ? await directly(context, cluster, asked)
       : await byWorkflow(context, config, asked);
-    if (!options.direct)
-      for (const reason of outcome.passedOver) context.output.say(`passed over store ${reason}`);
+    if (!options.direct) sayPassedOver(context.output, outcome.passedOver);
     context.output.result(outcome, () => describeOutcome(outcome));
     return isDegraded(outcome) ? EXIT_CODES.unavailable : 0;
   },

@@ -8,6 +8,7 @@ import type { SourceNotice } from '../../replay/connection.ts';
 import { openArchive } from '../../restoring/archive.ts';
 import { type Serving, serveArchive } from '../../restoring/serve.ts';
 import { type CliContext, defineCommand } from '../command.ts';
+import { isDegraded, sayFallovers, sayPassedOver } from '../restore/degraded.ts';
 import { gtidSetOption, TARGET_OPTIONS, targetSchema } from '../target-options.ts';
 import { formatCount, shortGtids } from '../words.ts';
 
@@ -38,7 +39,7 @@ export const command = defineCommand({
     const cluster = pickCluster(await context.config(), options.cluster);
     const archive = await openArchive(cluster, options.store);
     try {
-      for (const reason of archive.passedOver) context.output.say(`passed over store ${reason}`);
+      sayPassedOver(context.output, archive.passedOver);
       const serving = await serveArchive({
         archive,
         input: { target: options.to, skipGtids: options.skipGtid, timeline: options.timeline },
@@ -51,10 +52,8 @@ export const command = defineCommand({
         onNotice: (notice) => context.output.say(describeNotice(notice)),
       });
       await serveUntilStopped(context, serving, cluster.restore.scratchDir);
-      for (const { key, from, to, reason } of archive.fallovers) {
-        context.output.say(`read ${key} from ${to} in the place of ${from}: ${reason}`);
-      }
-      return archive.fallovers.length === 0 ? 0 : EXIT_CODES.unavailable;
+      sayFallovers(context.output, archive.fallovers);
+      return isDegraded(archive) ? EXIT_CODES.unavailable : 0;
     } finally {
       await archive.close();
     }

@@ -6,6 +6,7 @@ import type { RestoreOutcome } from '../../restoring/outcome.ts';
 import type { CliContext } from '../command.ts';
 import { formatSeconds } from '../words.ts';
 import type { RestoreAsked } from './asked.ts';
+import { sayPassedOver } from './degraded.ts';
 import { StepBars } from './step-bars.ts';
 
 /** Restores in this very process; what it needs is a store, the key and a mysqld. */
@@ -22,9 +23,7 @@ export async function restoreInProcess(
   try {
     return await restoreDirectly(surroundings, job, {
       onStep: (step) => bars.enter(step),
-      onPlanned: ({ passedOver }) => {
-        for (const reason of passedOver) output.say(`  passed over store ${reason}`);
-      },
+      onPlanned: ({ passedOver }) => sayPassedOver(output, passedOver),
       onRetry: ({ error, delayMs }) =>
         output.say(`  ${error.message} Trying again in ${formatSeconds(delayMs / 1000)}.`),
     });

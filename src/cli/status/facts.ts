@@ -3,6 +3,7 @@ import type { SegmentRefusal } from '../../catalog/fold.ts';
 import type { AppError } from '../../domain/errors.ts';
 import type { GtidSet } from '../../domain/gtid-set.ts';
 import type { RestorableWindow } from '../../domain/restore-windows.ts';
+import type { ServerFacts } from '../../mysql/facts.ts';
 
 /** How far one server is archived in one store. */
 export interface ArchivedLine {
@@ -28,7 +29,7 @@ export interface ReadableStore {
   readonly storedBytes: number;
   /** All GTIDs archived on any timeline. */
   readonly archived: GtidSet;
-  /** Names of archived binlogs, by server. */
+  /** Names of binlogs that are archived, or recognized in those of other servers, by server. */
   readonly binlogs: ReadonlyMap<string, ReadonlySet<string>>;
   readonly lines: readonly ArchivedLine[];
   readonly windows: readonly RestorableWindow[];
@@ -48,6 +49,9 @@ export type ServerAnswer =
       readonly gtidExecuted: GtidSet;
       /** Closed binlogs that the server lists, oldest first. */
       readonly closed: readonly { readonly name: string; readonly sizeBytes: number }[];
+      readonly gtidMode: ServerFacts['gtidMode'];
+      /** PREVIOUS_GTIDS of each closed log and of the open one; null where it is not known. Empty where no handoff named the server. */
+      readonly heads: readonly (string | null)[];
     }
   | { readonly status: 'unreachable'; readonly error: AppError };
 

@@ -1,13 +1,14 @@
 import { newestLine } from '../../archiving/line.ts';
+import { recognizedLogs } from '../../archiving/recognize.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { connectSource } from '../../config/connect-source.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig, StoreConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
-import type { ServerUuid } from '../../domain/identity.ts';
+import { parseServerUuid, type ServerUuid } from '../../domain/identity.ts';
 import { restorableWindows } from '../../domain/restore-windows.ts';
-import { readBinaryLogs, readGtidExecuted } from '../../mysql/facts.ts';
-import { planFacts } from '../../restoring/make-plan.ts';
+import { readBinaryLogs, readGtidExecuted, readPreviousGtids, readServerFacts } from '../../mysql/facts.ts';
+import { planFacts } from '../../restoring/read-union.ts';
 import { readCatalog, type StoreCatalog } from '../store-catalog.ts';
 import { askWorkflows } from './ask-workflows.ts';
 import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFacts } from './facts.ts';
@@ -19,11 +20,17 @@ export async function gatherCluster(
   cluster: ClusterConfig,
   config: Pick<PitrailConfig, 'temporal' | 'region'>,
 ): Promise<ClusterFacts> {
-  const [stores, servers, workflows] = await Promise.all([
-    Promise.all(cluster.stores.map((store) => storeFacts(cluster, store))),
-    Promise.all(cluster.sources.map(askServer)),
+  const reading = Promise.all(cluster.stores.map((store) => readStore(cluster, store)));
+  const [read, servers, workflows] = await Promise.all([
+    reading,
+    Promise.all(cluster.sources.map((source) => askServer(source, reading))),
     askWorkflows(cluster, config),
   ]);
+  const stores = read.map(({ facts, state }) =>
+    facts.status === 'read' && state !== null
+      ? withRecognized(facts, state, cluster.sources, servers)
+      : facts,
+  );
   const sources = cluster.sources.map(({ id }, index) => ({
     id,
     server: servers[index] ?? missingAnswer(id),
@@ -36,12 +43,18 @@ function missingAnswer(id: string): never {
   throw new AppError({ code: 'NoAnswer', kind: 'bug', message: `No answer was kept for source ${id}.` });
 }
 
-async function storeFacts(cluster: ClusterConfig, store: StoreConfig): Promise<StoreFacts> {
+interface ReadStore {
+  readonly facts: StoreFacts;
+  readonly state: CatalogState | null;
+}
+
+async function readStore(cluster: ClusterConfig, store: StoreConfig): Promise<ReadStore> {
   try {
-    return readableStore(store.id, await readCatalog(cluster, store));
+    const catalog = await readCatalog(cluster, store);
+    return { facts: readableStore(store.id, catalog), state: catalog.state };
   } catch (error) {
-    if (error instanceof AppError) return { status: 'unreadable', id: store.id, error };
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    return { facts: { status: 'unreadable', id: store.id, error }, state: null };
   }
 }
 
@@ -63,7 +76,7 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     archived: GtidSet.unionAll(timelines.map((timeline) => state.archivedThrough(timeline))),
     binlogs: new Map(servers.map((uuid) => [uuid, binlogsOf(state, uuid)])),
     lines: servers.flatMap((uuid) => archivedLine(state, uuid)),
-    windows: restorableWindows(planFacts(state)),
+    windows: restorableWindows(planFacts(id, state)),
     deadLetters: state.deadLetters(),
     damagedPacks,
   };
@@ -92,19 +105,22 @@ function archivedLine(state: CatalogState, serverUuid: ServerUuid): ArchivedLine
   ];
 }
 
-async function askServer(source: SourceConfig): Promise<ServerAnswer> {
+async function askServer(
+  source: SourceConfig,
+  reading: Promise<readonly ReadStore[]>,
+): Promise<ServerAnswer> {
   try {
     const session = await connectSource(source, { connectTimeoutMs: CONNECT_TIMEOUT_MS });
     try {
       const gtidExecuted = GtidSet.parse(await readGtidExecuted(session));
+      const { gtidMode } = await readServerFacts(session);
       const listed = await readBinaryLogs(session);
+      const serverUuid = parseServerUuid(session.serverUuid);
+      const heads: (string | null)[] = [];
+      const isHeir = (await reading).some(({ state }) => state !== null && isHeirIn(state, serverUuid));
+      for (const { name } of isHeir ? listed : []) heads.push(await readPreviousGtids(session, name));
       // The last one is open.
-      return {
-        status: 'answered',
-        serverUuid: session.serverUuid,
-        gtidExecuted,
-        closed: listed.slice(0, -1),
-      };
+      return { status: 'answered', serverUuid, gtidExecuted, closed: listed.slice(0, -1), gtidMode, heads };
     } finally {
       await session.close();
     }
@@ -112,4 +128,35 @@ async function askServer(source: SourceConfig): Promise<ServerAnswer> {
     if (error instanceof AppError) return { status: 'unreachable', error };
     throw error;
   }
+}
+
+function isHeirIn(state: CatalogState, serverUuid: ServerUuid): boolean {
+  return (newestLine(state, serverUuid)?.heirship ?? null) !== null;
+}
+
+/** Counts the logs of heirs that archiving passes over as archived: they are no backlog. */
+function withRecognized(
+  facts: ReadableStore,
+  state: CatalogState,
+  sources: readonly SourceConfig[],
+  servers: readonly ServerAnswer[],
+): ReadableStore {
+  const binlogs = new Map(facts.binlogs);
+  for (const [index, server] of servers.entries()) {
+    if (server.status !== 'answered' || server.heads.length === 0) continue;
+    const serverUuid = parseServerUuid(server.serverUuid);
+    const logs = server.heads.map((previousGtids) => ({
+      peek: previousGtids === null ? null : { previousGtids },
+    }));
+    const found = recognizedLogs(state, newestLine(state, serverUuid), {
+      serverUuid,
+      gtidMode: server.gtidMode,
+      closed: logs.slice(0, -1).map((source) => ({ source })),
+      open: logs.at(-1) ?? null,
+      redundancy: sources[index]?.redundancy ?? 1,
+    });
+    const names = server.closed.filter((_, place) => found.has(place)).map(({ name }) => name);
+    binlogs.set(serverUuid, new Set([...(binlogs.get(serverUuid) ?? []), ...names]));
+  }
+  return { ...facts, binlogs };
 }

@@ -81,7 +81,9 @@ function judgeDifference(difference: CatalogDifference): VerifyProblem {
       };
     }
     case 'differs': {
-      const { stores, name, fields } = difference;
+      const { stores, name, fields, what } = difference;
+      if (what === 'handoff' && fields.some((field) => field.startsWith('route.')))
+        return twoHandoffs(stores, name);
       const message = `${stores.join(' and ')} say different things of ${name}: ${fields.join(', ')}.`;
       return conflict('Differs', stores, message, 'One of them is wrong: prove both with --deep.');
     }
@@ -105,6 +107,14 @@ function judgeDifference(difference: CatalogDifference): VerifyProblem {
     default:
       return assertNever(difference);
   }
+}
+
+/** Neither writer can call anything archived in both stores any more; only people know which one is right. */
+function twoHandoffs(stores: readonly string[], name: string): VerifyProblem {
+  const message = `${stores.join(' and ')} each took another handoff of one epoch: ${name}. What comes behind it may be two histories, and no restore mixes them.`;
+  const hint =
+    'Find out which server the applications wrote to. Restore from its store alone (--store); begin the other store anew under an empty prefix, and fill it: pitrail sync';
+  return conflict('HandoffsConflict', stores, message, hint);
 }
 
 function conflict(code: string, stores: readonly string[], message: string, hint: string): VerifyProblem {

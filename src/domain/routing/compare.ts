@@ -164,10 +164,20 @@ function contentDifference(
   const names = new Set([...one.fields.keys(), ...other.fields.keys()]);
   const fields = [...names].filter((field) => one.fields.get(field) !== other.fields.get(field)).sort();
   if (fields.length === 0) return [];
-  const name = nameOf(one.entry);
   const what = one.entry.body.kind;
-  if (fields.every(isOfSealing)) return [{ kind: 'sealed-twice', stores, name }];
+  if (fields.every(isOfSealing)) return [{ kind: 'sealed-twice', stores, name: nameOf(one.entry) }];
+  const ways = [one, other].map(({ entry }, index) => wayOf(entry, stores[index] ?? ''));
+  const name = [nameOf(one.entry), ...ways.filter((way) => way !== '')].join(', ');
   return [{ kind: 'differs', stores, what, name, fields }];
+}
+
+/** Whom a handoff names, so that two of one epoch can be told apart; '' for all else. */
+function wayOf({ body }: ListedEntry, store: string): string {
+  if (body.kind !== 'handoff') return '';
+  const { route } = body;
+  const to =
+    route.kind === 'source' ? `source ${route.to.source} (${route.to.serverUuid})` : `store ${route.to}`;
+  return `in ${store} to ${to}`;
 }
 
 /** What sealing the same plaintext a second time changes. */

@@ -206,6 +206,8 @@ function facts(change: {
             { name: 'binlog.000001', sizeBytes: 100 },
             { name: 'binlog.000002', sizeBytes: 200 },
           ],
+          gtidMode: 'ON',
+          heads: [],
         },
         workflow: change.workflow ?? RUNNING,
       },

@@ -59,6 +59,27 @@ function stored(key: string): StoredObject {
   return { key, lengthBytes: 1000, sha256, crc32: '00000000', compression: 'zstd', encryption: 'none' };
 }
 
+/** True where every server logged `a` before `b`: then `b` may depend on it, and else not. */
+export function isEarlier(servers: readonly LoggedServer[], a: string, b: string): boolean {
+  const place = ({ log }: LoggedServer, wanted: string) => log.findIndex(({ gtid }) => gtid === wanted);
+  return servers.every((server) => place(server, a) < place(server, b));
+}
+
+/**
+ * Transactions that are applied before one which came earlier on every server.
+ * @param held what is there before the first is sent
+ */
+export function misplaced(
+  servers: readonly LoggedServer[],
+  held: readonly string[],
+  sent: readonly string[],
+): string[] {
+  const all = [...held, ...sent];
+  return sent.filter((gtid, index) =>
+    all.slice(held.length + index + 1).some((later) => isEarlier(servers, later, gtid)),
+  );
+}
+
 /** The offset of a place in a log. */
 export function offsetOf(log: ArchivedLog, place: number): number {
   return FIRST_OFFSET + (place - log.from) * 100;
@@ -88,7 +109,7 @@ function segmentOf(log: ArchivedLog, index: number): CatalogSegment {
     xaPrepares: 0,
     temporaryTables: 0,
   };
-  return { timeline: 1, segment, object: stored(String(index)) };
+  return { timeline: 1, segment, object: stored(String(index)), stores: ['main'] };
 }
 
 function backupOf({ log, executed }: TakenBackup, index: number): CatalogBackup {
@@ -115,7 +136,7 @@ function backupOf({ log, executed }: TakenBackup, index: number): CatalogBackup 
     schemaSha256: parseSha256('c'.repeat(64)),
     timeline: 1,
   };
-  return { backup, object: stored(`backup-${index}`) };
+  return { backup, object: stored(`backup-${index}`), stores: ['main'] };
 }
 
 /** A handoff where another server than that of the log before goes on. */

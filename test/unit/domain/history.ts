@@ -169,7 +169,7 @@ export class History {
       temporaryTables: 0,
       ...log.facts,
     };
-    return { timeline: log.timeline ?? 1, segment, object: stored(String(index), 1000) };
+    return { timeline: log.timeline ?? 1, segment, object: stored(String(index), 1000), stores: ['main'] };
   }
 
   #backup(backup: HistoryBackup, index: number): CatalogBackup {
@@ -196,6 +196,6 @@ export class History {
       schemaSha256: parseSha256('c'.repeat(64)),
       timeline: backup.timeline ?? 1,
     };
-    return { backup: facts, object: stored(`backup-${index}`, 500_000) };
+    return { backup: facts, object: stored(`backup-${index}`, 500_000), stores: ['main'] };
   }
 }

@@ -85,6 +85,7 @@ async function readAll(reader: FalloverReader): Promise<Buffer> {
     lengthBytes: plaintext.length,
     sha256,
     object,
+    stores: STORES,
   };
   const chunks: Uint8Array[] = [];
   for await (const chunk of readSegmentFrom(reader, segment)) chunks.push(Buffer.from(chunk));
@@ -150,7 +151,8 @@ describe('reading an object from several stores', () => {
       };
       const reader = new FalloverReader(homes(key), async () => undefined);
       const given: Uint8Array[] = [];
-      for await (const chunk of reader.read(KEY, openIn)) given.push(Buffer.from(chunk));
+      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn))
+        given.push(Buffer.from(chunk));
       assert.ok(Buffer.concat(given).equals(bytes), `round ${round}`);
     }
   });
@@ -163,10 +165,37 @@ describe('reading an object from several stores', () => {
     const reader = new FalloverReader(homes(key), async () => undefined);
     let given = 0;
     const reading = async () => {
-      for await (const chunk of reader.read(KEY, openIn)) given += chunk.length;
+      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn)) given += chunk.length;
     };
     await assert.rejects(reading(), { code: 'StoresDiffer', kind: 'corrupt' });
     assert.equal(given, 30_000);
+  });
+
+  it('reads anew, once it is asked to, first where it began otherwise, and tells of the store that failed', async () => {
+    const bytes = randomBytes(50_000);
+    for (const store of STORES) await put(store, 'whole', bytes, 0);
+    const wrong = Buffer.from(bytes);
+    wrong[5] = (wrong[5] ?? 0) ^ 1;
+    const openIn: OpenIn = async function* (home) {
+      if (home.store.id !== 'a') return yield* home.store.read(KEY);
+      yield wrong;
+      throw new AppError({ code: 'Broken', kind: 'corrupt', message: 'The digest of a is another.' });
+    };
+    const told: Fallover[] = [];
+    const reader = new FalloverReader(homes(key), async (it) => void told.push(it));
+    const object = { key: KEY, stores: STORES };
+    const readOnce = async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of reader.read(object, openIn)) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks);
+    };
+    await assert.rejects(readOnce(), { code: 'StoresDiffer' });
+    assert.deepEqual(told, []);
+    assert.ok((await readOnce()).equals(bytes));
+    assert.deepEqual(
+      told.map(({ from, to, reason }) => [from, to, reason]),
+      [['a', 'b', 'The digest of a is another.']],
+    );
   });
 
   it('asks a store that is away once more only where the others fail, and says so once', async () => {
@@ -179,7 +208,7 @@ describe('reading an object from several stores', () => {
       asked.push(home.store.id);
       return home.store.id === 'a' ? broken(home, 0, 'unavailable') : home.store.read(KEY);
     };
-    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read(KEY, openIn));
+    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read({ key: KEY, stores: STORES }, openIn));
     assert.deepEqual(asked, ['a', 'a', 'a', 'b', 'b', 'b']);
     assert.deepEqual(
       told.map(({ from, to }) => [from, to]),
