@@ -32,8 +32,9 @@ export function handoffStores(): HandoffStoreActivities {
 /** How long a host may leave a look untaken before it counts as one without a worker. */
 const PATIENCE = {
   // Who asks for a handoff by hand may just be starting the worker of the candidate.
-  operator: { current: '10 seconds', candidate: '1 minute' },
-  watch: { current: '2 seconds', candidate: '8 seconds' },
+  operator: { current: '10 seconds', candidate: '1 minute', retry: STEP.retry },
+  // A host that froze takes a look and never ends it: it was watched for long enough.
+  watch: { current: '2 seconds', candidate: '8 seconds', retry: { maximumAttempts: 1 } },
 } as const;
 
 /** Looks at the source that is archived, which may be gone. */
@@ -41,9 +42,10 @@ export function currentHost(
   host: string,
   trigger: FallbackHandoffInput['trigger']['kind'],
 ): Pick<HandoffHostActivities, 'lookAtCurrent'> {
-  const scheduleToStartTimeout = PATIENCE[trigger].current;
+  const { current: scheduleToStartTimeout, retry } = PATIENCE[trigger];
   return proxyActivities<HandoffHostActivities>({
     ...STEP,
+    retry,
     scheduleToStartTimeout,
     taskQueue: hostQueue(host),
   });

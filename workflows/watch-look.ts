@@ -59,7 +59,9 @@ function failed(
     known.failingSinceMs ??
     Math.max(askedAtMs, Date.now() - (HEARTBEAT_SECONDS + limits.silentSeconds) * 1000);
   watch.status.known = { ...known, failingSinceMs: sinceMs };
-  const isFailed = error.code === 'WorkerGone' && Date.now() - sinceMs >= limits.silentSeconds * 1000;
+  // One worker may have died and the next one be there; a second one that is lost has frozen.
+  const isSure = error.code === 'WorkerGone' || known.failingSinceMs !== null;
+  const isFailed = isSure && Date.now() - sinceMs >= limits.silentSeconds * 1000;
   return isFailed ? { sinceMs } : null;
 }
 

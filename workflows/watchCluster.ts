@@ -55,34 +55,38 @@ export async function watchCluster(input: WatchClusterInput, carried?: WatchCarr
   await makeContinueAsNewFunc<typeof watchCluster>()(request, { known, lastHandoffs });
 }
 
-/** Returns whether there is anything to watch at all. */
+/** Returns whether there is anything to watch at all. What the watch cannot see or do, it tries again. */
 async function watchOnce(watch: Watch): Promise<boolean> {
-  const { cluster } = watch.input;
-  let settings: HandoffSettings;
-  let standing: ArchiveStanding;
   try {
-    settings = await handoffControl().handoffSettings({ cluster, source: null });
+    const { cluster } = watch.input;
+    const settings = await handoffControl().handoffSettings({ cluster, source: null });
     if (settings.fallbacks.length === 0) return false;
-    standing = await handoffStores().readStanding({ cluster, from: null, to: null });
-    watch.status.trouble = null;
+    watch.moved = false;
+    const standing = await handoffStores().readStanding({ cluster, from: null, to: null });
+    await watchHolder(watch, settings, standing);
   } catch (error) {
     if (isCancellation(error)) throw error;
     watch.status.trouble = describeFailure(error).message;
     await pause(watch);
-    return true;
   }
-  watch.moved = false;
+  return true;
+}
+
+async function watchHolder(
+  watch: Watch,
+  settings: HandoffSettings,
+  standing: ArchiveStanding,
+): Promise<void> {
   const { source, serverUuid } = standing.from;
   const { known } = watch.status;
   watch.status.known = known.serverUuid === serverUuid ? known : { ...NOTHING, serverUuid };
   watch.status.source = source;
   show(watch, 'watching');
   const failing = await untilMoved(watch, () => lookAfter(watch, settings, source));
-  if (failing === null) return true;
+  watch.status.trouble = null;
+  if (failing === null) return;
   show(watch, 'handing-over');
-  const isDone = await handOverToFallback(watch, settings, standing, failing);
-  if (!isDone) await pause(watch);
-  return true;
+  if (!(await handOverToFallback(watch, settings, standing, failing))) await pause(watch);
 }
 
 /** Looks until somebody hands the archive over meanwhile: then it is another source that is to be watched. */

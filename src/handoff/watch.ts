@@ -31,7 +31,7 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Watches a source until it counts as failed, or some minutes have passed. @throws the reason of the signal */
+/** Watches a source until it counts as failed, some minutes have passed, or the signal ends it. */
 export async function keepWatch(options: WatchOptions): Promise<WatchReport> {
   const endsAt = Date.now() + WATCH_MS;
   let { known } = options;
@@ -42,7 +42,9 @@ export async function keepWatch(options: WatchOptions): Promise<WatchReport> {
     const judged = await lookOnce(options, known, isLagDue ? 'with-lag' : 'reach-only');
     known = judged.known;
     if (judged.finding.kind !== 'well' || Date.now() >= endsAt) return judged;
-    await sleep(LOOK_EVERY_MS, undefined, { signal: options.signal });
+    // A worker that shuts down says what it knows; the next one goes on.
+    await sleep(LOOK_EVERY_MS, undefined, { signal: options.signal }).catch(() => undefined);
+    if (options.signal.aborted) return judged;
   }
 }
 

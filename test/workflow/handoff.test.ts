@@ -56,6 +56,22 @@ test('a dry run says what would be done, and writes nothing', async () => {
   assert.deepEqual((await world.statusOf('shop-1')).hold, { kind: 'held', epoch: 1 });
 });
 
+test("plain JSON from Temporal's own command line starts one; what is wrong in it fails once, with an example", async () => {
+  const start = (input: unknown, workflowId: string) =>
+    world.client.workflow.execute('fallbackHandoff', {
+      workflowId,
+      taskQueue: 'control.local',
+      args: [input],
+    });
+  const planned = await start({ cluster: 'shop', to: 'shop-2', mode: 'dry-run' }, 'handoff/by-hand');
+  assert.equal(planned.outcome, 'planned');
+  await assert.rejects(start({ cluster: 'shop', too: 'shop-2' }, 'handoff/wrong'), (error: Error) => {
+    assert.match(String(error.cause), /"to" .*nothing was done|nothing was done: "to"/);
+    assert.match(String(error.cause), /Example: \{"cluster":"shop","to":"shop-2"\}/);
+    return true;
+  });
+});
+
 test('under load the archive is handed to the replica without a gap, and the old source stands by', async () => {
   const load = await startWorkload(world.mysql, { connections: 2, pauseMs: 20 });
   await world.mysql.run('FLUSH BINARY LOGS');
