@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { readFileChunks } from '../binlog/file-chunks.ts';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
@@ -15,7 +15,6 @@ import { segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { type LogRef, stagedFiles } from './staging.ts';
 
-const CHUNK_BYTES = 1024 * 1024;
 /** Longer GTID sets would not fit beside the rest into 2 KiB of object metadata; then their digest stands there. */
 const MAX_METADATA_GTIDS = 1024;
 
@@ -69,9 +68,10 @@ async function* spool(
 ): AsyncGenerator<Uint8Array> {
   const digest = new RunningSha256();
   let held: Uint8Array | undefined;
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES, signal: options.signal })) {
+  // One is held back here, one is with the store, and one is read.
+  for await (const chunk of readFileChunks(path, { buffers: 3, signal: options.signal })) {
     if (held !== undefined) yield held;
-    held = chunk as Uint8Array;
+    held = chunk;
     digest.update(held);
     faultPoint('archive.mid-upload');
   }

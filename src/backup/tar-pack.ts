@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { type Header, type Pack, pack } from 'tar-stream';
 import { AppError } from '../domain/errors.ts';
 import { faultPoint } from '../process/fault.ts';
+import { LentMemory } from '../process/lent-memory.ts';
 import type { TarEntry } from './tar-entries.ts';
 
-const CHUNK_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 512 * 1024;
 /** Where the fault point in the middle of an upload lies. */
 const MID_UPLOAD_BYTES = 8 * 1024 * 1024;
 type EntryHeader = Partial<Header> & Pick<Header, 'name'>;
@@ -15,8 +16,8 @@ type EntryHeader = Partial<Header> & Pick<Header, 'name'>;
 const FIXED = { mtime: new Date(0), uid: 0, gid: 0, uname: '', gname: '' } as const;
 
 /**
- * Streams a tar of the entries; the same entries give the same bytes. No chunk's memory is used
- * again. Ending early closes the file that is read.
+ * Streams a tar of the entries; the same entries give the same bytes. A chunk's memory is used again
+ * once the next is asked for. Ending early closes the file that is read.
  * @throws corrupt `DataFileChanged` where a file is shorter than when it was listed
  */
 export async function* packFolder(
@@ -25,8 +26,9 @@ export async function* packFolder(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const tar = pack();
+  const memory = new LentMemory();
   let failure: { readonly error: unknown } | undefined;
-  const fed = feed(tar, dataDir, entries, signal).catch((error: unknown) => {
+  const fed = feed({ tar, dataDir, memory, signal }, entries).catch((error: unknown) => {
     failure = { error };
     tar.destroy();
   });
@@ -36,6 +38,7 @@ export async function* packFolder(
       bytes += chunk.length;
       if (bytes > MID_UPLOAD_BYTES) faultPoint('backup.mid-upload');
       yield chunk;
+      memory.giveBack(chunk);
     }
   } catch (error) {
     throw failure === undefined ? error : failure.error;
@@ -47,18 +50,21 @@ export async function* packFolder(
   if (failure !== undefined) throw failure.error;
 }
 
-async function feed(
-  tar: Pack,
-  dataDir: string,
-  entries: readonly TarEntry[],
-  signal: AbortSignal,
-): Promise<void> {
+interface Packing {
+  readonly tar: Pack;
+  readonly dataDir: string;
+  readonly memory: LentMemory;
+  readonly signal: AbortSignal;
+}
+
+async function feed(packing: Packing, entries: readonly TarEntry[]): Promise<void> {
+  const { tar, signal } = packing;
   for (const entry of entries) {
     signal.throwIfAborted();
     if (entry.kind === 'directory') {
       await addEntry(tar, { ...FIXED, name: `${entry.name}/`, mode: entry.mode, type: 'directory' });
     } else {
-      await addFile(tar, dataDir, entry, signal);
+      await addFile(packing, entry);
     }
   }
   tar.finalize();
@@ -71,10 +77,8 @@ function addEntry(tar: Pack, header: EntryHeader): Promise<void> {
 }
 
 async function addFile(
-  tar: Pack,
-  dataDir: string,
+  { tar, dataDir, memory, signal }: Packing,
   entry: Extract<TarEntry, { kind: 'file' }>,
-  signal: AbortSignal,
 ): Promise<void> {
   const { name, mode, lengthBytes } = entry;
   const file = await open(join(dataDir, name), 'r');
@@ -87,7 +91,7 @@ async function addFile(
     for (let offset = 0; offset < lengthBytes; ) {
       signal.throwIfAborted();
       const wanted = Math.min(CHUNK_BYTES, lengthBytes - offset);
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, offset);
+      const { buffer, bytesRead } = await file.read(memory.take(CHUNK_BYTES), 0, wanted, offset);
       if (bytesRead === 0) throw changed(name, lengthBytes, offset);
       offset += bytesRead;
       if (!sink.write(buffer.subarray(0, bytesRead))) await Promise.race([once(sink, 'drain'), packed]);

@@ -4,12 +4,19 @@
  */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
+  readonly #onRead: (chunk: Uint8Array) => void;
+  #whole: Uint8Array = new Uint8Array(0);
   #chunk: Uint8Array = new Uint8Array(0);
   #ended = false;
   #consumed = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /**
+   * `onRead` gets each chunk when all of it was handed out and more is asked for; where it frees the
+   * chunk, pieces are valid until then.
+   */
+  constructor(source: AsyncIterable<Uint8Array>, onRead: (chunk: Uint8Array) => void = leaveAlone) {
     this.#source = source[Symbol.asyncIterator]();
+    this.#onRead = onRead;
   }
 
   /** Bytes handed out so far. */
@@ -26,15 +33,17 @@ export class ByteReader {
   /** Exactly `count` bytes in one piece; undefined where the stream ends before them. */
   async exactly(count: number): Promise<Buffer | undefined> {
     if (count === 0) return Buffer.alloc(0);
-    const pieces: Uint8Array[] = [];
-    for (let missing = count; missing > 0; ) {
-      const piece = await this.atMost(missing);
+    const first = await this.atMost(count);
+    if (first === undefined || first.length === count) return first && asBuffer(first);
+    const whole = Buffer.allocUnsafe(count);
+    whole.set(first);
+    for (let filled = first.length; filled < count; ) {
+      const piece = await this.atMost(count - filled);
       if (piece === undefined) return undefined;
-      pieces.push(piece);
-      missing -= piece.length;
+      whole.set(piece, filled);
+      filled += piece.length;
     }
-    const [first] = pieces;
-    return first !== undefined && pieces.length === 1 ? asBuffer(first) : Buffer.concat(pieces, count);
+    return whole;
   }
 
   /** The next 1 to `count` bytes, without a copy; undefined at the end. */
@@ -55,11 +64,17 @@ export class ByteReader {
 
   async #fill(): Promise<void> {
     while (this.#chunk.length === 0 && !this.#ended) {
+      this.#onRead(this.#whole);
       const next = await this.#source.next();
       if (next.done === true) this.#ended = true;
-      else this.#chunk = next.value;
+      this.#whole = next.done === true ? new Uint8Array(0) : next.value;
+      this.#chunk = this.#whole;
     }
   }
+}
+
+function leaveAlone(): void {
+  // Whoever made the chunks looks after them.
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -13,7 +13,7 @@ export interface CompressOptions {
 }
 
 /**
- * Compresses a stream with zstd: independent frames of about 2 MiB in parallel on libuv's pool, or
+ * Compresses a stream with zstd: independent frames of 2 MiB in parallel on libuv's pool, or
  * one frame with a long window. Every frame carries a checksum, and its content size where it is
  * known. An empty stream becomes one empty frame.
  *
@@ -69,29 +69,59 @@ async function* compressBlocks(
   }
 }
 
-/** Gathers chunks into blocks of 2 to 4 MiB; the last is smaller. Chunks of 2 MiB pass without a copy. */
+/** Cuts the input into blocks of `BLOCK_BYTES`; the last is smaller. A chunk of exactly that passes without a copy. */
 async function* blocks(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let pending: Uint8Array[] = [];
-  let pendingBytes = 0;
+  const gathering = new GatheredBlock();
   let empty = true;
   for await (const chunk of input) {
-    for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
-      const piece = chunk.length <= BLOCK_BYTES ? chunk : chunk.subarray(start, start + BLOCK_BYTES);
-      pending.push(piece);
-      pendingBytes += piece.length;
-      if (pendingBytes < BLOCK_BYTES) continue;
-      yield joined(pending, pendingBytes);
-      pending = [];
-      pendingBytes = 0;
+    if (gathering.lengthBytes === 0 && chunk.length === BLOCK_BYTES) {
+      yield chunk;
+      empty = false;
+      continue;
+    }
+    for (let rest = chunk; rest.length > 0; ) {
+      rest = gathering.add(rest);
+      if (gathering.lengthBytes < BLOCK_BYTES) continue;
+      yield gathering.take();
       empty = false;
     }
   }
-  if (pendingBytes > 0 || empty) yield joined(pending, pendingBytes);
+  if (gathering.lengthBytes > 0 || empty) yield gathering.take();
 }
 
-function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
-  const [first] = pieces;
-  return first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces, bytes);
+/**
+ * One block after the other, in memory that takes turns: `mapOrdered` asks for the next block only
+ * when fewer than `BLOCKS_IN_FLIGHT` before it are under way.
+ */
+class GatheredBlock {
+  readonly #memory: Buffer[] = [];
+  #turn = 0;
+  #lengthBytes = 0;
+
+  get lengthBytes(): number {
+    return this.#lengthBytes;
+  }
+
+  /** Takes what fits; returns the rest. */
+  add(chunk: Uint8Array): Uint8Array {
+    const piece = chunk.subarray(0, BLOCK_BYTES - this.#lengthBytes);
+    this.#current().set(piece, this.#lengthBytes);
+    this.#lengthBytes += piece.length;
+    return chunk.subarray(piece.length);
+  }
+
+  take(): Buffer {
+    const block = this.#current().subarray(0, this.#lengthBytes);
+    this.#turn = (this.#turn + 1) % BLOCKS_IN_FLIGHT;
+    this.#lengthBytes = 0;
+    return block;
+  }
+
+  #current(): Buffer {
+    const memory = this.#memory[this.#turn] ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#memory[this.#turn] = memory;
+    return memory;
+  }
 }
 
 function checkRange(what: 'level' | 'longWindowLog', value: number, least: number, most: number): void {

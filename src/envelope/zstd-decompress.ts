@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { constants, createZstdDecompress, zstdDecompress } from 'node:zlib';
 import type { AppError } from '../domain/errors.ts';
+import { LentMemory } from '../process/lent-memory.ts';
 import { ByteReader } from './byte-reader.ts';
 import { corruptSeal } from './envelope-errors.ts';
 import { mapOrdered } from './ordered.ts';
@@ -15,6 +16,7 @@ const decompressOnPool = promisify(zstdDecompress);
 
 interface BlockFrame {
   readonly contentBytes: number;
+  /** Lent. */
   readonly bytes: Buffer;
 }
 
@@ -23,6 +25,8 @@ interface BlockFrame {
  * window as a stream. Node's own decompressor ends silently after the first frame, so frames are
  * walked here; nothing may follow the last.
  *
+ * `onRead` gets each chunk of the input that is done with, and may free it.
+ *
  * Never yields more than `maxBytes`: a frame that claims more is refused before it is expanded.
  *
  * @throws corrupt `PlaintextTooLong`, `SealTruncated`, `SealBroken`, `SealTrailing`, `NotSealed`
@@ -30,12 +34,15 @@ interface BlockFrame {
 export async function* decompress(
   input: AsyncIterable<Uint8Array>,
   maxBytes: number,
+  onRead: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
-  const reader = new ByteReader(input);
+  const reader = new ByteReader(input, onRead);
+  const memory = new LentMemory();
   try {
     const head = await readFrameHead(reader);
     if (isBlockFrame(head)) {
-      yield* mapOrdered(blockFrames(reader, head, maxBytes), BLOCKS_IN_FLIGHT, expand);
+      const frames = blockFrames(reader, head, memory, maxBytes);
+      yield* mapOrdered(frames, BLOCKS_IN_FLIGHT, (frame) => expand(frame, memory));
     } else {
       yield* expandLong(reader, head, maxBytes);
       if (!(await reader.atEnd())) throw corruptSeal('SealTrailing', 'bytes follow its zstd frame');
@@ -48,6 +55,7 @@ export async function* decompress(
 async function* blockFrames(
   reader: ByteReader,
   first: FrameHead,
+  memory: LentMemory,
   maxBytes: number,
 ): AsyncGenerator<BlockFrame> {
   let left = maxBytes;
@@ -57,24 +65,28 @@ async function* blockFrames(
     }
     left -= head.contentBytes;
     if (left < 0) throw tooLong(maxBytes);
-    yield { contentBytes: head.contentBytes, bytes: await gatherFrame(reader, head) };
+    yield { contentBytes: head.contentBytes, bytes: await gatherFrame(reader, head, memory) };
     head = (await reader.atEnd()) ? undefined : await readFrameHead(reader);
   }
 }
 
-async function expand(frame: BlockFrame): Promise<Buffer> {
+async function expand(frame: BlockFrame, memory: LentMemory): Promise<Buffer> {
+  const bytes = Math.max(frame.contentBytes, LEAST_CHUNK_BYTES);
   try {
-    const bytes = Math.max(frame.contentBytes, LEAST_CHUNK_BYTES);
-    return await decompressOnPool(frame.bytes, { chunkSize: bytes, maxOutputLength: bytes });
+    // One byte more than comes out: zlib allocates a second buffer as soon as the first is full.
+    return await decompressOnPool(frame.bytes, { chunkSize: bytes + 1, maxOutputLength: bytes });
   } catch (error) {
     throw broken(error);
+  } finally {
+    memory.giveBack(frame.bytes);
   }
 }
 
 async function* expandLong(reader: ByteReader, head: FrameHead, maxBytes: number): AsyncGenerator<Buffer> {
   async function* frame(): AsyncGenerator<Buffer> {
     yield head.bytes;
-    yield* readFrameBody(reader);
+    // The decompressor holds pieces for a while, which the reader's next chunk may free.
+    for await (const piece of readFrameBody(reader)) yield Buffer.from(piece);
   }
   const decompressor = createZstdDecompress({
     chunkSize: 1024 * 1024,

@@ -1,6 +1,8 @@
+import type { AppError } from '../domain/errors.ts';
+import type { LentMemory } from '../process/lent-memory.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { corruptSeal } from './envelope-errors.ts';
-import { compressBound, MAX_BLOCK_BYTES, MAX_WINDOW_LOG } from './zstd-params.ts';
+import { BLOCK_BYTES, compressBound, MAX_BLOCK_BYTES, MAX_WINDOW_LOG } from './zstd-params.ts';
 
 // Source: RFC 8878, Zstandard frame format.
 const MAGIC = 0xfd2fb528;
@@ -23,7 +25,8 @@ export interface FrameHead {
  */
 export async function readFrameHead(reader: ByteReader): Promise<FrameHead> {
   const offset = reader.consumed;
-  const start = await wanted(reader, 5);
+  // Copies, for the reader may free a chunk when it comes to the next.
+  const start = Buffer.from(await wanted(reader, 5));
   const descriptor = start.readUInt8(4);
   const singleSegment = (descriptor & 0x20) !== 0;
   const withoutChecksum = (descriptor & 0x04) === 0;
@@ -31,10 +34,10 @@ export async function readFrameHead(reader: ByteReader): Promise<FrameHead> {
   if (start.readUInt32LE() !== MAGIC || withoutChecksum || reservedOrDictionary) {
     throw corruptSeal('NotSealed', `no zstd frame with a checksum begins at plaintext offset ${offset}`);
   }
-  const window = await wanted(reader, singleSegment ? 0 : 1);
+  const window = Buffer.from(await wanted(reader, singleSegment ? 0 : 1));
   const sizeFlag = descriptor >> 6;
   const sizeBytes = sizeFlag === 0 ? (singleSegment ? 1 : 0) : 2 ** sizeFlag;
-  const size = await wanted(reader, sizeBytes);
+  const size = Buffer.from(await wanted(reader, sizeBytes));
   if (!singleSegment && 10 + (window.readUInt8() >> 3) > MAX_WINDOW_LOG) {
     throw corruptSeal('NotSealed', `a zstd frame wants a window over ${2 ** MAX_WINDOW_LOG} bytes`);
   }
@@ -57,8 +60,8 @@ function contentSize(field: Buffer): number | null {
   }
 }
 
-/** Yields the rest of a frame after its head, block by block, and its checksum. @throws corrupt */
-export async function* readFrameBody(reader: ByteReader): AsyncGenerator<Buffer> {
+/** Yields the rest of a frame after its head, its checksum included, in pieces as they come. @throws corrupt */
+export async function* readFrameBody(reader: ByteReader): AsyncGenerator<Uint8Array> {
   for (let last = false; !last; ) {
     const header = await wanted(reader, 3);
     const value = header.readUIntLE(0, 3);
@@ -71,7 +74,12 @@ export async function* readFrameBody(reader: ByteReader): AsyncGenerator<Buffer>
     yield header;
     // A run-length block holds one byte, whatever it expands to.
     const stored = type === 1 ? 1 : size;
-    if (stored > 0) yield await wanted(reader, stored);
+    for (let missing = stored; missing > 0; ) {
+      const piece = await reader.atMost(missing);
+      if (piece === undefined) throw truncated(reader);
+      missing -= piece.length;
+      yield piece;
+    }
   }
   yield await wanted(reader, CHECKSUM_BYTES);
 }
@@ -81,28 +89,38 @@ export function isBlockFrame(head: FrameHead): head is FrameHead & { contentByte
   return head.contentBytes !== null && head.contentBytes <= MAX_BLOCK_BYTES;
 }
 
-/** Gathers one small frame. @throws corrupt where it is longer than its content can make it */
+/**
+ * Gathers one small frame in a block of the lent memory.
+ * @throws corrupt where it is longer than its content can make it
+ */
 export async function gatherFrame(
   reader: ByteReader,
   head: FrameHead & { contentBytes: number },
+  memory: LentMemory,
 ): Promise<Buffer> {
-  const pieces: Buffer[] = [head.bytes];
-  let bytes = head.bytes.length;
+  const most = compressBound(head.contentBytes);
+  // Frames of full blocks, which are nearly all, are then gathered in the same few pieces of memory.
+  const frame = memory.take(Math.max(most, compressBound(BLOCK_BYTES)));
+  let bytes = head.bytes.copy(frame);
   for await (const piece of readFrameBody(reader)) {
-    bytes += piece.length;
-    if (bytes > compressBound(head.contentBytes)) {
+    if (bytes + piece.length > most) {
       throw corruptSeal(
         'SealBroken',
         `a zstd frame of ${head.contentBytes} bytes takes more when compressed`,
       );
     }
-    pieces.push(piece);
+    frame.set(piece, bytes);
+    bytes += piece.length;
   }
-  return Buffer.concat(pieces, bytes);
+  return frame.subarray(0, bytes);
 }
 
 async function wanted(reader: ByteReader, count: number): Promise<Buffer> {
   const bytes = await reader.exactly(count);
   if (bytes !== undefined) return bytes;
-  throw corruptSeal('SealTruncated', `its compressed stream ends after ${reader.consumed} bytes`);
+  throw truncated(reader);
+}
+
+function truncated(reader: ByteReader): AppError {
+  return corruptSeal('SealTruncated', `its compressed stream ends after ${reader.consumed} bytes`);
 }

@@ -61,7 +61,8 @@ export interface ObjectStore {
 
   /**
    * Creates an object with the precondition that none exists under the key. Visible whole or not
-   * at all: a crash in the middle leaves nothing under the key. Streams; memory is bounded.
+   * at all: a crash in the middle leaves nothing under the key. Streams; memory is bounded. A chunk is
+   * looked at until the next one is asked for.
    */
   create(key: string, body: AsyncIterable<Uint8Array>, options?: CreateOptions): Promise<CreateOutcome>;
 

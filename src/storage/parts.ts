@@ -10,8 +10,8 @@ export interface Part {
 export interface Cut {
   /** Size of part `number`, from 1. */
   readonly sizeOf: (number: number) => number;
-  /** Memory to gather part `number` in, as large as that; null lets it have its own. */
-  readonly blockOf: (number: number) => Buffer | null;
+  /** Memory to gather part `number` in, as large as is expected of it. */
+  readonly blockOf: (number: number) => Buffer;
 }
 
 /** Cuts a stream into parts, each gathered into one piece. An empty stream is one empty part. */
@@ -37,11 +37,10 @@ export async function* cutParts(body: AsyncIterable<Uint8Array>, cut: Cut): Asyn
 
 /** The bytes of one part, as they come. */
 class Gathering {
-  readonly #block: Buffer | null;
-  readonly #pieces: Uint8Array[] = [];
+  #block: Buffer;
   #lengthBytes = 0;
 
-  constructor(block: Buffer | null) {
+  constructor(block: Buffer) {
     this.#block = block;
   }
 
@@ -50,13 +49,14 @@ class Gathering {
   }
 
   add(piece: Uint8Array): void {
-    if (this.#block === null) this.#pieces.push(piece);
-    else this.#block.set(piece, this.#lengthBytes);
-    this.#lengthBytes += piece.length;
+    const lengthBytes = this.#lengthBytes + piece.length;
+    // Longer than was announced, which the digest of the whole tells in the end.
+    if (lengthBytes > this.#block.length) this.#block = Buffer.concat([this.#block], 2 * lengthBytes);
+    this.#block.set(piece, this.#lengthBytes);
+    this.#lengthBytes = lengthBytes;
   }
 
   take(): Buffer {
-    if (this.#block === null) return Buffer.concat(this.#pieces, this.#lengthBytes);
     return this.#block.subarray(0, this.#lengthBytes);
   }
 }

@@ -4,6 +4,7 @@ import type { SealContext } from '../envelope/context.ts';
 import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { open } from '../envelope/open.ts';
+import { freeNow } from '../process/lent-memory.ts';
 import type { ObjectStore } from './object-store.ts';
 import { storedDiffers } from './refusals.ts';
 
@@ -17,7 +18,7 @@ export interface ReadBackOptions {
   readonly signal?: AbortSignal;
   /** Called with the stored bytes read so far. */
   readonly onProgress?: (readBytes: number) => void;
-  /** Called with the plaintext as it comes out; authenticated, but not known to be whole before the end. */
+  /** Called with the plaintext as it comes out; authenticated, but not known to be whole before the end. Its memory is freed afterwards. */
   readonly onPlaintext?: (chunk: Uint8Array) => void;
 }
 
@@ -70,7 +71,10 @@ export async function readSealed(
     plaintextBytes: expect.lengthBytes,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  for await (const chunk of plaintext) options.onPlaintext?.(chunk);
+  for await (const chunk of plaintext) {
+    options.onPlaintext?.(chunk);
+    freeNow(chunk);
+  }
   return stored.finish();
 }
 

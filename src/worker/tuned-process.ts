@@ -7,14 +7,16 @@
 const NODE_FLAGS = [
   // Young generation in MiB, for each of the two isolates: the default grows to many times that.
   '--max-semi-space-size=4',
+  // Collects earlier, 20 MB less at rest and 40 at the peak of a base backup; scan and seal are as fast.
+  '--optimize-for-size',
   '--disable-warning=ExperimentalWarning',
 ] as const;
 
 const ALLOCATOR = {
   MALLOC_ARENA_MAX: '2',
-  /** 1 MiB: what is larger goes back to the system as soon as it is free; with 8 MiB a worker kept 70 MB more. */
-  MALLOC_MMAP_THRESHOLD_: '1048576',
-  MALLOC_TRIM_THRESHOLD_: '1048576',
+  /** 64 KiB: what is as large, as the chunks of connections are, goes back to the system as soon as it is free; with 1 MiB a worker kept 40 MB more. */
+  MALLOC_MMAP_THRESHOLD_: '65536',
+  MALLOC_TRIM_THRESHOLD_: '65536',
 } as const;
 
 const TUNED = 'PITRAIL_TUNED';

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { quoteName } from '../../src/mysql/facts.ts';
 import type { MysqlSession } from '../../src/mysql/session.ts';
 import type { TestMysql } from './mysql.ts';
@@ -158,4 +159,15 @@ export async function tableChecksums(server: {
     sums[`${schemaName}.${tableName}`] = String(row?.Checksum ?? 'missing');
   }
   return sums;
+}
+
+/** Bytes of one row of noise. */
+const NOISE_ROW_BYTES = 4 * 1024 * 1024;
+
+/** Adds rows to `d.t` that hardly compress, in transactions of 4 MiB. */
+export async function addNoise(server: TestMysql, mebibytes: number): Promise<void> {
+  for (let added = 0; added < mebibytes * 1024 * 1024; added += NOISE_ROW_BYTES) {
+    const noise = randomBytes((NOISE_ROW_BYTES / 4) * 3).toString('base64');
+    await server.run(`INSERT INTO d.t (v) VALUES ('${noise}')`);
+  }
 }

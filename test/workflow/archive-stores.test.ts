@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
-import { createShop, startWorkload } from '../support/workload.ts';
+import { addNoise, createShop, startWorkload } from '../support/workload.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
 /** What a worker with all roles may need, whatever the binlog's size. */
@@ -93,9 +93,7 @@ test('while a store is down nothing counts as archived, and the backlog drains w
 
 test('a log of 300 MB is archived within 300 MB of memory', async (t) => {
   const before = await rssMib('VmRSS');
-  for (let i = 0; i < 75; i += 1) {
-    await world.mysql.run('INSERT INTO d.t (v) VALUES (REPEAT(SHA2(RAND(), 256), 65536))');
-  }
+  await addNoise(world.mysql, 300);
   const once = await world.pitrail('archive', '--rotate');
   assert.equal(once.code, 0);
   await until('it is archived', async () => (await world.pitrail('archive', '--once')).code === 0);

@@ -13,7 +13,7 @@ import { documentOf, pitrail } from '../integration/cli-run.ts';
 import { startRestored } from '../integration/restore-rig.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
-import { createShop, placeOrders, tableChecksums } from '../support/workload.ts';
+import { addNoise, createShop, placeOrders, tableChecksums } from '../support/workload.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
 let world: ArchiveWorld;
@@ -94,8 +94,9 @@ async function archiveAll(): Promise<void> {
   await until('all is archived', async () => (await world.pitrail('archive', '--once')).code === 0);
 }
 
-test('segments and a base backup lie in all three, the same bytes, and each says what it has', async (t) => {
+test('segments and a base backup lie in all three, the same bytes, and each says what it has', async () => {
   await createShop(world.mysql);
+  await addNoise(world.mysql, 160);
   await archiveAll();
   const backup = await world.pitrail('backup', '--json');
   assert.equal(backup.code, 0, backup.stderr + backup.stdout);
@@ -104,9 +105,13 @@ test('segments and a base backup lie in all three, the same bytes, and each says
   const [main, ...others] = await Promise.all(opened.map(contents));
   assert.ok(Object.keys(main ?? {}).length >= 3);
   for (const other of others) assert.deepEqual(other, main);
+});
 
+test('a worker that archives and takes a base backup to three stores stays within 300 MB', async (t) => {
   const status = await readFile(`/proc/${worker.pid}/status`, 'utf8');
-  t.diagnostic(`peak memory of the worker: ${/VmHWM:\s+(\d+ kB)/.exec(status)?.[1]}`);
+  const peakBytes = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
+  t.diagnostic(`peak memory of the worker: ${(peakBytes / 1e6).toFixed(0)} MB`);
+  assert.ok(peakBytes <= 300_000_000, `${peakBytes} bytes`);
 });
 
 test('check finds the GCS store able and whole, and status shows it in step', async () => {

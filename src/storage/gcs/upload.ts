@@ -9,7 +9,7 @@ import { putChunks } from './resumable.ts';
 import { checkCreated, crcOf, orExists, resourceOf, type Upload, uploadUrl } from './task.ts';
 
 /** Size of the chunks of an upload, and of the largest object that goes in one request; a multiple of 256 KiB. */
-export const CHUNK_BYTES = 8 * 1024 * 1024;
+export const CHUNK_BYTES = 6 * 1024 * 1024;
 
 /**
  * Creates an object with `ifGenerationMatch=0`: in one request where it fits into one chunk, else by
@@ -25,7 +25,7 @@ export async function upload(
 ): Promise<CreateOutcome> {
   const crc32c = await runningChecksum('crc32c');
   const task: Upload = { bucket, objectKey, options, digest: new BodyDigest(), crc32c };
-  const parts = cutParts(passing(task.digest.watch(body, options.signal), crc32c), inTwoBlocks());
+  const parts = cutParts(passing(task.digest.watch(body, options.signal), crc32c), inTwoBlocks(options));
   try {
     // `cutParts` yields one part at least.
     const { value: first } = await parts.next();
@@ -38,15 +38,14 @@ export async function upload(
 }
 
 /**
- * The chunks of one upload, but for the first, take turns in two blocks of memory: while one is sent,
- * the next is gathered, and the one before is with the store.
+ * The chunks of one upload take turns in two blocks of memory: while one is sent, the next is
+ * gathered, and the one before is with the store. A small object has no more than it needs.
  */
-function inTwoBlocks(): Cut {
+function inTwoBlocks({ lengthBytes }: CreateOptions): Cut {
   const blocks: Buffer[] = [];
-  const blockOf = (number: number): Buffer | null => {
-    // Most objects are small, and have one chunk alone.
-    if (number === 1) return null;
-    const block = blocks[number % 2] ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const blockOf = (number: number): Buffer => {
+    const block =
+      blocks[number % 2] ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, lengthBytes ?? Infinity));
     blocks[number % 2] = block;
     return block;
   };

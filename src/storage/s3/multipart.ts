@@ -70,6 +70,7 @@ async function sendParts(
   const start = (part: Part): void => {
     const sending: Promise<void> = sendPart(task, uploadId, part, cancel.signal).then((done) => {
       running.delete(sending);
+      task.memory.giveBack(part.bytes);
       completed[part.number - 1] = done;
       acknowledgedBytes += part.bytes.length;
       task.options.onProgress?.(acknowledgedBytes);

@@ -1,12 +1,12 @@
 const MIB = 1024 * 1024;
 /** Size of the first parts, and of the largest object that goes in one request. */
-export const PART_BYTES = 8 * MIB;
+export const PART_BYTES = 5 * MIB;
 /** S3's limits. */
 export const MAX_PARTS = 10_000;
 /** Parts of the length so far that are in flight together; larger parts go one at a time. */
-const IN_FLIGHT_BYTES = 4 * PART_BYTES;
+const IN_FLIGHT_BYTES = 3 * PART_BYTES;
 /** Where the length is unknown, parts double after so many: 10,000 of them hold more than 5 TiB. */
-const PARTS_PER_SIZE = 1000;
+const PARTS_PER_SIZE = 900;
 
 /** Size of part `number` (from 1): even where the length is known, growing where it is not. */
 export function partBytes(number: number, lengthBytes: number | null): number {

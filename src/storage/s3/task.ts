@@ -1,3 +1,4 @@
+import type { LentMemory } from '../../process/lent-memory.ts';
 import type { BodyDigest } from '../body-digest.ts';
 import type { CreateOptions } from '../object-store.ts';
 import type { Bucket } from './bucket.ts';
@@ -9,4 +10,6 @@ export interface Upload {
   readonly objectKey: string;
   readonly options: CreateOptions;
   readonly digest: BodyDigest;
+  /** Parts lie in it until they are sent. */
+  readonly memory: LentMemory;
 }

@@ -1,7 +1,8 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { LentMemory } from '../../process/lent-memory.ts';
 import { BodyDigest } from '../body-digest.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
-import { cutParts } from '../parts.ts';
+import { type Cut, cutParts } from '../parts.ts';
 import { type Bucket, crcToBase64, withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error } from './errors.ts';
@@ -20,9 +21,8 @@ export async function upload(
   body: AsyncIterable<Uint8Array>,
   options: CreateOptions,
 ): Promise<CreateOutcome> {
-  const task: Upload = { bucket, objectKey, options, digest: new BodyDigest() };
-  const sizeOf = (number: number) => partBytes(number, options.lengthBytes ?? null);
-  const parts = cutParts(task.digest.watch(body, options.signal), { sizeOf, blockOf: () => null });
+  const task: Upload = { bucket, objectKey, options, digest: new BodyDigest(), memory: new LentMemory() };
+  const parts = cutParts(task.digest.watch(body, options.signal), cutOf(task));
   try {
     // `cutParts` yields one part at least.
     const { value: first } = await parts.next();
@@ -32,6 +32,13 @@ export async function upload(
   } finally {
     await parts.return(undefined);
   }
+}
+
+/** Parts are gathered in memory that they give back when they are sent; a small object has no more than it needs. */
+function cutOf({ options, memory }: Upload): Cut {
+  const lengthBytes = options.lengthBytes ?? null;
+  const sizeOf = (number: number) => partBytes(number, lengthBytes);
+  return { sizeOf, blockOf: (number) => memory.take(Math.min(sizeOf(number), lengthBytes ?? Infinity)) };
 }
 
 async function putWhole(task: Upload, bytes: Buffer): Promise<'created' | 'exists'> {
