@@ -1,8 +1,10 @@
 import type { PlannedLog } from '../src/archiving/discovery.ts';
+import { requireFacts } from '../src/archiving/facts-file.ts';
+import { heirsHaveIt, judgeFence } from '../src/archiving/fence.ts';
 import { repositoryIn, sharedRepositoryId } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
 import { sealSegment } from '../src/archiving/seal-segment.ts';
-import type { LogRef } from '../src/archiving/staging.ts';
+import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { successorGtids } from '../src/archiving/successor.ts';
 import { uploadSegment } from '../src/archiving/upload.ts';
 import type { StoredObject } from '../src/domain/segment.ts';
@@ -75,12 +77,19 @@ async function uploadTo(
   { log, store }: UploadInput,
   beat: Beat,
 ): Promise<StoredIn> {
+  const repositoryId = await sharedRepositoryId(repositories);
+  const { key } = repositories;
+  const repository = repositoryIn(repositories, store);
+  const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, { repositoryId, key });
+  // What will not be committed is not stored either: no entry would name it.
+  const fence = judgeFence(await repository.catalog.read(), segment);
+  if (fence.kind === 'recognized') throw heirsHaveIt(segment);
   const object = await uploadSegment({
     stagingDir: source.stagingDir,
     log,
-    store: repositoryIn(repositories, store).store,
-    repositoryId: await sharedRepositoryId(repositories),
-    key: repositories.key,
+    store: repository.store,
+    repositoryId,
+    key,
     signal: beat.signal,
     onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
   });

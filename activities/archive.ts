@@ -173,7 +173,7 @@ async function claimOrStage(resources: ArchiveResources, { cluster, source }: So
   try {
     const repositories = await resources.repositories(cluster);
     const { serverUuid } = await server.withSession(readServerFacts);
-    return await claimHold(repositories, { source, serverUuid });
+    return await claimHold(repositories, { source, serverUuid, role: server.source.role });
   } catch (error) {
     await stageAll(server, []);
     throw error;

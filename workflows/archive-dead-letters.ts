@@ -86,7 +86,7 @@ function givenUpTogether(entity: ArchiveEntity): readonly LetterRef[] {
 
 /** Replaces what the last look reported by what this one reports; a letter keeps the time of its first day. */
 export async function noteProblems(entity: ArchiveEntity, problems: readonly LogProblem[]): Promise<void> {
-  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy === 'transfer');
+  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy !== 'plan');
   const known = entity.deadLetters.filter(({ foundBy }) => foundBy === 'plan');
   const letters: DeadLetter[] = [];
   for (const problem of problems) {
@@ -99,7 +99,12 @@ export async function noteProblems(entity: ArchiveEntity, problems: readonly Log
 }
 
 /** Puts a log that was refused on the list, and writes the refusal into every catalog. */
-export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: AppError): Promise<void> {
+export async function writeLetter(
+  entity: ArchiveEntity,
+  log: LogRef,
+  refusal: AppError,
+  foundBy: 'fence' | 'transfer' = 'transfer',
+): Promise<void> {
   const { serverUuid, binlog, createdAt, lengthBytes } = log;
   const { code, kind, message, hint = '' } = refusal;
   const letter: DeadLetter = {
@@ -111,12 +116,19 @@ export async function writeLetter(entity: ArchiveEntity, log: LogRef, refusal: A
     kind,
     message,
     hint,
-    foundBy: 'transfer',
+    foundBy,
     at: nowText(),
   };
   // The list comes first: a store that is down must not make the log be tried again and again.
+  forget(entity, log);
   entity.deadLetters = [...entity.deadLetters, letter];
   await writeDown(entity, letter);
+}
+
+/** Takes a log off the list: it is dealt with, or told anew. */
+export function forget(entity: ArchiveEntity, { serverUuid, binlog, createdAt, lengthBytes }: LogRef): void {
+  const log = { serverUuid, binlog, createdAt, lengthBytes };
+  entity.deadLetters = entity.deadLetters.filter((letter) => !sameLog(letter, log));
 }
 
 async function writeDown(entity: ArchiveEntity, letter: DeadLetter): Promise<void> {

@@ -54,6 +54,8 @@ export interface ArchiveEntity {
   /** Someone wants the next round now. */
   wake: boolean;
   rotateAsked: boolean;
+  /** A handoff was made: the next round asks anew who may write. */
+  reclaimAsked: boolean;
   decisions: readonly Decision[];
   tickets: readonly Ticket[];
 }
@@ -86,6 +88,7 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     rotationNotBefore: 0,
     backlog: { logs: 0, bytes: 0 },
     wake: false,
+    reclaimAsked: false,
     tickets: [],
   };
 }
@@ -104,7 +107,7 @@ export function carryOf(entity: ArchiveEntity): ArchiveCarry {
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
   return {
     mode,
-    hold,
+    hold: entity.reclaimAsked ? { kind: 'unclaimed' } : hold,
     archivedThrough,
     deadLetters,
     givenUp,

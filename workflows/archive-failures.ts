@@ -19,6 +19,7 @@ export function describeFailure(error: unknown): AppError {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof TimeoutFailure) return timedOut(at, error);
   }
+  if (error instanceof AppError) return error;
   if (error instanceof ActivityFailure) return stepFailed(error);
   throw error;
 }

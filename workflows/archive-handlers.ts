@@ -4,7 +4,16 @@ import { type ArchiveEntity, closeTicket, openTicket, statusOf, ticketResult } f
 import { type ArchiveNowResult, DEAD_LETTER_DECISION, type Decision } from './contracts/archive.ts';
 import { type Contract, NO_PAYLOAD, type NoPayload } from './contracts/contract.ts';
 import { decode } from './decode.ts';
-import { acceptGap, archiveNow, pause, resume, retryRefused, rotateNow, status } from './messages.ts';
+import {
+  acceptGap,
+  archiveNow,
+  pause,
+  reclaim,
+  resume,
+  retryRefused,
+  rotateNow,
+  status,
+} from './messages.ts';
 
 /** Answers queries, signals and updates for the life of the run. */
 export function listen(entity: ArchiveEntity): void {
@@ -22,6 +31,12 @@ export function listen(entity: ArchiveEntity): void {
   setHandler(rotateNow, (payload) =>
     accept(entity, NO_PAYLOAD, payload, () => {
       entity.rotateAsked = true;
+    }),
+  );
+  setHandler(reclaim, (payload) =>
+    accept(entity, NO_PAYLOAD, payload, () => {
+      entity.reclaimAsked = true;
+      entity.wake = true;
     }),
   );
   setHandler(retryRefused, (payload) => decide(entity, 'retry', payload));

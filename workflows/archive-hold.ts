@@ -1,5 +1,5 @@
 import { AppError } from '../src/domain/errors.ts';
-import { handedAway } from '../src/domain/routing/hold.ts';
+import { handedAway, inReserve } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 
@@ -7,11 +7,20 @@ import type { ArchiveEntity } from './archive-entity.ts';
  * Takes the epoch of the archive where this entity has none, and keeps it from then on, also in the
  * next run: read again on the way, a handoff would be undone by the writer that it fences.
  *
- * @throws refused `HandedAway` where the source was handed to another: asked again by the next round
+ * @throws refused `HandedAway` where the source was handed to another, `InReserve` where nothing was handed to
+ *   it yet: asked again by the next round
  */
 export async function claimOnce(entity: ArchiveEntity, host: string): Promise<void> {
+  if (entity.reclaimAsked) entity.hold = { kind: 'unclaimed' };
+  entity.reclaimAsked = false;
   if (entity.hold.kind !== 'held') entity.hold = await hostActivities(host).claimHold(entity.input);
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
+  if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);
+}
+
+/** True where another source holds the archive, and this one waits. */
+export function isStandingBy({ hold }: ArchiveEntity): boolean {
+  return hold.kind === 'handed-away' || hold.kind === 'in-reserve';
 }
 
 /** The source with the epoch in which it is written. */

@@ -1,6 +1,7 @@
 import type { ArchiveSettings } from '../activities/archive.ts';
 import type { StoredIn } from '../activities/archive-transfers.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
+import { HEIRS_HAVE_IT } from '../src/domain/refused-binlog.ts';
 import { startAhead } from './ahead.ts';
 import {
   controlActivities,
@@ -8,7 +9,7 @@ import {
   stagingActivities,
   transferActivities,
 } from './archive-activities.ts';
-import { carryOutDecisions, noteProblems, setAsideOf, writeLetter } from './archive-dead-letters.ts';
+import { carryOutDecisions, forget, noteProblems, setAsideOf, writeLetter } from './archive-dead-letters.ts';
 import { type ArchiveEntity, ticketsOfRound } from './archive-entity.ts';
 import { refusalOf } from './archive-failures.ts';
 import { claimOnce, held } from './archive-hold.ts';
@@ -101,6 +102,7 @@ async function archiveInOrder(
       await commit(entity, settings, planned, outcome.value);
       archived += 1;
     } catch (error) {
+      if (await isFenced(entity, settings, planned, error)) continue;
       goesOn = false;
       if (!(await isDeadLetter(entity, planned, error))) failure = { error };
     }
@@ -129,6 +131,7 @@ async function commit(
 ): Promise<void> {
   const done = await hostActivities(host).commitSegment({ ...held(entity), log, stored });
   entity.archivedThrough = done;
+  forget(entity, log);
   entity.segmentsArchived += 1;
   entity.backlog = {
     logs: entity.backlog.logs - 1,
@@ -139,6 +142,31 @@ async function commit(
     ticket.remaining = (ticket.remaining ?? 0) - 1;
   }
   await hostActivities(host).releaseBinlogs({ ...entity.input, logs: [log] });
+}
+
+/**
+ * Deals with a log of an earlier server that was handed away: released where its heirs have all of it,
+ * else on the list. False for any other failure. It holds up nobody: no log of that server is added any
+ * more, in whatever order.
+ */
+async function isFenced(
+  entity: ArchiveEntity,
+  { host }: ArchiveSettings,
+  { log }: PlannedLog,
+  error: unknown,
+): Promise<boolean> {
+  const refusal = refusalOf(error, log.binlog);
+  switch (refusal?.code) {
+    case 'HandedAway':
+      await writeLetter(entity, log, refusal, 'fence');
+      return true;
+    case HEIRS_HAVE_IT:
+      forget(entity, log);
+      await hostActivities(host).releaseBinlogs({ ...entity.input, logs: [log] });
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Puts a log that cannot be archived as it is on the dead-letter list; false for any other failure. */

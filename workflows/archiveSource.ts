@@ -17,7 +17,7 @@ import {
 } from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
-import { noteFence } from './archive-hold.ts';
+import { isStandingBy, noteFence } from './archive-hold.ts';
 import { archiveRound } from './archive-round.ts';
 import { stageAllTheSame } from './archive-staging.ts';
 import { archiveDetails } from './archive-words.ts';
@@ -87,7 +87,7 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     const described = describeFailure(error);
     entity.lastFailure = failureOf(described, nowText());
     noteFence(entity, described);
-    entity.phase = entity.hold.kind === 'handed-away' ? 'standing-by' : 'failing';
+    entity.phase = isStandingBy(entity) ? 'standing-by' : 'failing';
     for (const ticket of ticketsOfRound(entity)) {
       ticket.state = { kind: 'failed', error: toFailure(described) };
     }

@@ -6,6 +6,7 @@ import { AppError, assertNever } from '../domain/errors.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
 import { judgeSegment } from '../domain/segment-judgement.ts';
 import { faultPoint } from '../process/fault.ts';
+import { judgeFence, type SegmentFence } from './fence.ts';
 import { newestLine, nextTimeline } from './line.ts';
 import { segmentRefused } from './refusals.ts';
 
@@ -21,6 +22,8 @@ export type Signature = () => AppendBy;
  * be run again: what stands is left. A crash between the two entries leaves a timeline without
  * segments, on which the next try goes on.
  *
+ * A log whose server was handed away is never added; where its heirs have all of it, it counts as dealt with.
+ *
  * @returns the timeline on which the segment lies
  * @throws refused, corrupt or conflict where the segment cannot follow what is archived
  */
@@ -32,9 +35,10 @@ export async function commitSegment(
 ): Promise<number> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const state = await catalog.read();
-    const step = nextStep(state, segment, object);
+    const by = sign();
+    const step = nextStep(state, segment, object, by.epoch);
     if (step.kind === 'done') return step.timeline;
-    await catalog.append(step.body, sign(), (now) => stillValid(now, segment, object, step.body));
+    await catalog.append(step.body, by, (now) => stillValid(now, segment, object, by.epoch, step.body));
     if (step.body.kind === 'segment-archived') faultPoint('archive.committed');
   }
   throw new AppError({
@@ -53,9 +57,12 @@ type Step =
     };
 
 /** What the catalog lacks of this segment. */
-function nextStep(state: CatalogState, segment: SegmentFacts, object: StoredObject): Step {
+function nextStep(state: CatalogState, segment: SegmentFacts, object: StoredObject, epoch: number): Step {
   const standing = standingTimeline(state, segment);
   if (standing !== null) return { kind: 'done', timeline: standing };
+  // A writer of an older epoch is fenced itself, which the append tells it.
+  const fence: SegmentFence = epoch === state.epoch ? judgeFence(state, segment) : { kind: 'free' };
+  if (fence.kind === 'recognized') return { kind: 'done', timeline: fence.timeline };
   const judgement = judgeSegment(newestLine(state, segment.serverUuid), segment);
   switch (judgement.kind) {
     case 'already-archived':
@@ -150,9 +157,10 @@ function stillValid(
   state: CatalogState,
   segment: SegmentFacts,
   object: StoredObject,
+  epoch: number,
   body: Extract<Step, { kind: 'append' }>['body'],
 ): Judgement {
-  const step = nextStep(state, segment, object);
+  const step = nextStep(state, segment, object, epoch);
   const same = step.kind === 'append' && step.body.kind === body.kind && step.body.timeline === body.timeline;
   // `stands` ends the append without writing; the loop then looks at the catalog anew.
   return same ? { decision: 'append' } : { decision: 'stands', sequence: state.head.sequence };

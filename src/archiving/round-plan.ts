@@ -1,6 +1,9 @@
 import type { CatalogState } from '../catalog/fold.ts';
+import type { LineState } from '../domain/archive-line.ts';
 import { type ArchiveDecision, type ListedBinlog, planArchive } from '../domain/archive-plan.ts';
+import type { GtidSet } from '../domain/gtid-set.ts';
 import type { ServerUuid } from '../domain/identity.ts';
+import { fenceOf } from './fence.ts';
 import { acceptedGaps, newestLine } from './line.ts';
 import { recognizedLogs } from './recognize.ts';
 import type { SourceLog } from './source-logs.ts';
@@ -48,9 +51,15 @@ export function planFor(state: CatalogState, facts: RoundFacts): readonly Archiv
     archived: state.segmentsOf(serverUuid).map(({ segment, timeline }) => ({ ...segment, timeline })),
     timelines: state.timelines(),
     heirship: line?.heirship ?? null,
-    acceptedGaps: line === null ? '' : acceptedGaps(state, line.timeline).toString(),
+    acceptedGaps: line === null ? '' : passedOver(state, line).toString(),
   });
   return plan.decisions;
+}
+
+/** What a log may be missing before it: given up, or brought by the heirs of a server that was handed away. */
+function passedOver(state: CatalogState, { serverUuid, timeline }: LineState): GtidSet {
+  const gaps = acceptedGaps(state, timeline);
+  return fenceOf(state, serverUuid) === null ? gaps : gaps.union(state.archivedThrough(timeline));
 }
 
 /**

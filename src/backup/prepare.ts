@@ -4,7 +4,7 @@ import { sharedRepositoryId } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import { handedAway } from '../domain/routing/hold.ts';
+import { handedAway, inReserve } from '../domain/routing/hold.ts';
 import { formatInstant } from '../domain/time.ts';
 import { cloneRefused } from '../engines/clone/obstacles.ts';
 import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/survey.ts';
@@ -24,9 +24,11 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     const [first, ...others] = judgeSurvey(survey);
     if (first !== undefined) throw cloneRefused(session.where, [first, ...others]);
     const { server } = survey;
-    const claimant = { source: ctx.source, serverUuid: server.serverUuid };
+    // A fallback may be backed up while it waits: the archive is another matter.
+    const claimant = { source: ctx.source, serverUuid: server.serverUuid, role: 'archived' } as const;
     const claim = await claimHold(ctx.repositories, claimant);
     if (claim.kind === 'handed-away') throw handedAway(ctx.source, claim);
+    if (claim.kind === 'in-reserve') throw inReserve(ctx.source);
     return {
       backupId: request.backupId,
       repositoryId: await sharedRepositoryId(ctx.repositories),

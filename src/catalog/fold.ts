@@ -16,6 +16,8 @@ interface Written {
 }
 
 export type ArchivedSegment = Written & {
+  /** `host/process id/role`, and `/source` where it was written for one. */
+  readonly writer: string;
   readonly timeline: number;
   readonly segment: SegmentFacts;
   readonly object: StoredObject;
@@ -187,7 +189,13 @@ function foldBodies(onto: Folded, entries: readonly DigestedEntry[]): Folded {
       case 'repository-created':
         break;
       case 'segment-archived':
-        segments.push({ ...written, timeline: body.timeline, segment: body.segment, object: body.object });
+        segments.push({
+          ...written,
+          writer: entry.writer,
+          timeline: body.timeline,
+          segment: body.segment,
+          object: body.object,
+        });
         break;
       case 'backup-registered':
         backups.push({ ...written, backup: body.backup, object: body.object });

@@ -7,7 +7,7 @@ export function viewOf(store: string, state: CatalogState): CatalogView {
   const { cluster, repositoryId } = state;
   const listed: Omit<ListedEntry, 'epoch'>[] = [
     { sequence: 1, body: { kind: 'repository-created', cluster, createdBy: '' } },
-    ...state.allSegments().map((it) => listedAs('segment-archived', it)),
+    ...state.allSegments().map(({ writer: _writer, ...it }) => listedAs('segment-archived', it)),
     ...state.backups().map((it) => listedAs('backup-registered', it)),
     ...state.timelines().map((it) => listedAs('timeline-started', it)),
     ...state.refusals().map((it) => listedAs('segment-refused', it)),

@@ -91,6 +91,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/sync.ts')).command,
   },
   {
+    name: 'handoff',
+    summary: 'hand the archive to another source, or say whether that could be',
+    load: async () => (await import('./commands/handoff.ts')).command,
+  },
+  {
     name: 'serve',
     summary: 'serve archived transactions to a replica of your own',
     load: async () => {

@@ -26,6 +26,7 @@ export function crossCheck(root: unknown, base: string): Finding[] {
       ...asArray(cluster['stores']).flatMap((it, i) => checkStore(asObject(it), [...at, 'stores', i])),
       ...duplicateIds(cluster['sources'], [...at, 'sources']),
       ...duplicateIds(cluster['stores'], [...at, 'stores']),
+      ...checkFallback(cluster, at),
     ];
   });
   if (clusters.length === 0 && 'clusters' in asObject(root)) {
@@ -36,6 +37,29 @@ export function crossCheck(root: unknown, base: string): Finding[] {
     ...checkSecret(asObject(asObject(root)['temporal'])['apiKey'], ['temporal', 'apiKey']),
     ...collisions(stores),
   ];
+}
+
+/** Fallbacks are sources of the cluster, and exactly one source is none: the one that is archived first. */
+function checkFallback(cluster: Readonly<Record<string, unknown>>, at: Path): Finding[] {
+  const named = asArray(asObject(asObject(cluster['archive'])['fallback'])['sources']);
+  const ids = asArray(cluster['sources']).map((item) => asObject(item)['id']);
+  const path = [...at, 'archive', 'fallback', 'sources'];
+  const findings = named.flatMap((id, index): Finding[] => {
+    if (typeof id !== 'string') return [];
+    if (!ids.includes(id))
+      return [{ path: [...path, index], problem: `${id} is none of the sources of this cluster` }];
+    if (named.indexOf(id) < index) return [{ path: [...path, index], problem: `${id} stands twice` }];
+    return [];
+  });
+  const archived = ids.filter((id) => !named.includes(id));
+  if (findings.length === 0 && named.length > 0 && archived.length !== 1) {
+    const problem =
+      archived.length === 0
+        ? 'every source is a fallback: leave out the one that is archived first'
+        : `${archived.join(' and ')} are no fallbacks: one source is archived first, name all others here`;
+    findings.push({ path, problem });
+  }
+  return findings;
 }
 
 function checkSource(source: Readonly<Record<string, unknown>>, at: Path): Finding[] {

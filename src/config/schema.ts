@@ -123,6 +123,33 @@ const store = z.strictObject({
   gcs: gcs.optional().describe('A bucket of Google Cloud Storage.'),
 });
 
+const fallback = z
+  .strictObject({
+    sources: z
+      .array(name)
+      .min(1, 'must name at least one source')
+      .describe('Sources that take over, in this order. They stand by until the archive is handed to them.'),
+    after: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(5)
+      .describe('Seconds for which the source must be unreachable, or its host without a worker.'),
+    lagSeconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(300)
+      .describe('How long the oldest unarchived log may wait without any progress.'),
+    policy: z
+      .enum(['refuse', 'resync'])
+      .default('refuse')
+      .describe(
+        'Where the fallback is no continuation of the archive: refuse, or begin anew with a base backup of it.',
+      ),
+  })
+  .describe('Who goes on with the archive when its source fails. Without it nobody does by itself.');
+
 const archive = z.strictObject({
   pollSeconds: z
     .int()
@@ -151,6 +178,7 @@ const archive = z.strictObject({
     .describe(
       'After a handoff, logs whose transactions are archived already are passed over; 2: until another server has brought them, too.',
     ),
+  fallback: fallback.optional(),
 });
 
 const MEMORY = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;

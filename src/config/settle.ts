@@ -3,7 +3,14 @@ import { AppError } from '../domain/errors.ts';
 import { readListen } from './listen.ts';
 import { parseSize, type WrittenCluster, type WrittenConfig } from './schema.ts';
 import type { SecretRef } from './secret.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint, StoreConfig } from './types.ts';
+import type {
+  ClusterConfig,
+  FallbackConfig,
+  PitrailConfig,
+  SourceConfig,
+  SourceEndpoint,
+  StoreConfig,
+} from './types.ts';
 
 const DEFAULT_PORT = 3306;
 
@@ -44,6 +51,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       rotateSeconds: archive.rotateSeconds,
       parallelTransfers: archive.parallelTransfers,
       level: archive.level,
+      fallback: settleFallback(archive.fallback),
     },
     restore: {
       scratchDir: resolve(base, restore.scratchDir),
@@ -73,7 +81,14 @@ function settleSource(
     // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
     stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
     redundancy: archive.redundancy,
+    role: archive.fallback?.sources.includes(source.id) === true ? 'fallback' : 'archived',
   };
+}
+
+function settleFallback(fallback: WrittenCluster['archive']['fallback']): FallbackConfig | null {
+  if (fallback === undefined) return null;
+  const { sources, after, lagSeconds, policy } = fallback;
+  return { sources, afterSeconds: after, lagSeconds, policy };
 }
 
 function settleEndpoint(source: WrittenCluster['sources'][number], base: string): SourceEndpoint {

@@ -24,6 +24,8 @@ export interface SourceConfig {
   readonly stagingDir: string;
   /** In how many servers' logs each transaction shall be archived; 1 or 2. */
   readonly redundancy: number;
+  /** `fallback`: it is archived only after a handoff named it. */
+  readonly role: 'archived' | 'fallback';
 }
 
 export type StoreConfig =
@@ -63,6 +65,15 @@ export type EncryptionConfig =
   | { readonly kind: 'key-file'; readonly keyFile: string }
   | { readonly kind: 'none' };
 
+/** Who takes over when the archived source fails, and when it counts as failed. */
+export interface FallbackConfig {
+  /** Ids of sources, in the order in which they are asked. */
+  readonly sources: readonly string[];
+  readonly afterSeconds: number;
+  readonly lagSeconds: number;
+  readonly policy: 'refuse' | 'resync';
+}
+
 export interface ArchiveConfig {
   readonly pollSeconds: number;
   /** 0: pitrail closes no binlog by itself. */
@@ -70,6 +81,8 @@ export interface ArchiveConfig {
   readonly parallelTransfers: number;
   /** zstd level, 1 to 19. */
   readonly level: number;
+  /** Null: no handoff happens by itself. */
+  readonly fallback: FallbackConfig | null;
 }
 
 export interface RestoreConfig {

@@ -18,19 +18,7 @@ export async function auditRestore(
   ending: RestoreEnding,
   at: string,
 ): Promise<void> {
-<<<<<<< HEAD
   const { job, plan, backup } = stored;
-=======
-  const { job, plan, backup } = stored;
-  const file = auditFile(cluster);
-  const written = (await readAudit(file)).some(
-    (line) =>
-      line.event.requestId === job.requestId &&
-      line.event.outcome === ending.outcome &&
-      line.at >= stored.plannedAt,
-  );
-  if (written) return;
->>>>>>> wip-union
   const event: RestoreAudit = {
     action: 'restore',
     requestId: job.requestId,

@@ -6,6 +6,11 @@ import {
 } from '../../activities/archive.ts';
 import { archiveTransferActivities } from '../../activities/archive-transfers.ts';
 import { backupHostActivities, backupStoreActivities } from '../../activities/backup.ts';
+import {
+  handoffControlActivities,
+  handoffHostActivities,
+  handoffStoreActivities,
+} from '../../activities/handoff.ts';
 import { restoreActivities, restoreHostActivities } from '../../activities/restore.ts';
 import {
   controlQueue,
@@ -47,7 +52,7 @@ async function queuesOfRole(
       return [
         {
           taskQueue: controlQueue(region),
-          activities: archiveControlActivities(resources),
+          activities: { ...archiveControlActivities(resources), ...handoffControlActivities(resources) },
           workflowBundle: await workflowBundlePath(),
         },
       ];
@@ -56,6 +61,7 @@ async function queuesOfRole(
         activitiesOn(storeQueue(region), {
           ...archiveStoreActivities(resources),
           ...backupStoreActivities(resources),
+          ...handoffStoreActivities(resources),
         }),
       ];
     case 'host':
@@ -63,6 +69,7 @@ async function queuesOfRole(
         activitiesOn(hostQueue(role.host), {
           ...archiveHostActivities(resources),
           ...backupHostActivities(resources),
+          ...handoffHostActivities(resources),
         }),
         activitiesOn(transferQueue(role.host), archiveTransferActivities(resources)),
       ];

@@ -106,7 +106,7 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
     stores,
     encryption: { kind: 'key-file', keyFile },
     signing: { keyFile: null, publicKeyFile: null },
-    archive: { pollSeconds: 1, rotateSeconds: 0, parallelTransfers: 2, level: 3 },
+    archive: { pollSeconds: 1, rotateSeconds: 0, parallelTransfers: 2, fallback: null, level: 3 },
     restore: { scratchDir: dir, mysqld: null, memoryBytes: null },
     auditFile: join(dir, 'audit.jsonl'),
   };

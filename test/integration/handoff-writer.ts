@@ -44,7 +44,11 @@ async function archive(store: ObjectStore, source: string, uuid: string, from: n
   const catalog = openCatalog(store, { cluster: 'shop' });
   const state = await catalog.read();
   const serverUuid = parseServerUuid(uuid);
-  const claim = claimEpoch({ epoch: state.epoch, handoffs: state.handoffs() }, { source, serverUuid });
+  const claim = claimEpoch(
+    { epoch: state.epoch, handoffs: state.handoffs() },
+    { source, serverUuid, role: 'archived' },
+  );
+  if (claim.kind === 'in-reserve') throw new Error('no fallback was asked for');
   if (claim.kind === 'handed-away') {
     say(`handed away to ${claim.to}`);
     return EXIT_CODES.conflict;

@@ -14,6 +14,12 @@ export type Weather =
   /** New connections are refused with a reset. */
   | { readonly kind: 'refuse' };
 
+/** Where a server listens. */
+interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** A proxy between a client and a real server, which a test can make fail. */
 export interface TcpProxy {
   readonly host: '127.0.0.1';
@@ -23,6 +29,8 @@ export interface TcpProxy {
   /** Bytes passed so far, over all connections. */
   passed(direction: Direction): number;
   setWeather(weather: Weather): void;
+  /** Where new connections go from now on. */
+  retarget(target: Target): void;
   /** Ends all connections in order (FIN). */
   cut(): void;
   /** Ends all connections with a reset (RST). */
@@ -42,6 +50,7 @@ interface Trap {
 }
 
 interface State {
+  target: Target;
   weather: Weather;
   changed: PromiseWithResolvers<void>;
   readonly passed: Record<Direction, number>;
@@ -55,15 +64,16 @@ interface Pair {
 }
 
 /** Listens on a free loopback port and passes everything on to a server. */
-export async function tcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+export async function tcpProxy(target: Target): Promise<TcpProxy> {
   const state: State = {
+    target,
     weather: { kind: 'clear' },
     changed: Promise.withResolvers(),
     passed: { 'to-server': 0, 'to-client': 0 },
     traps: [],
     pairs: new Set(),
   };
-  const listener = createServer({ allowHalfOpen: true }, (client) => accept(client, target, state));
+  const listener = createServer({ allowHalfOpen: true }, (client) => accept(client, state));
   await new Promise<void>((resolve, reject) => {
     listener.once('error', reject);
     listener.listen(0, '127.0.0.1', resolve);
@@ -83,6 +93,9 @@ export async function tcpProxy(target: { readonly host: string; readonly port: n
     connections: () => state.pairs.size,
     passed: (direction) => state.passed[direction],
     setWeather,
+    retarget(next) {
+      state.target = next;
+    },
     cut: () => endAll(state, (socket) => socket.destroySoon()),
     reset: () => endAll(state, (socket) => socket.resetAndDestroy()),
     resetAfter: (direction, bytes) => void state.traps.push(trap(state, direction, bytes, 'reset')),
@@ -108,16 +121,12 @@ function endAll(state: State, end: (socket: Socket) => void): void {
   state.pairs.clear();
 }
 
-function accept(
-  client: Socket,
-  target: { readonly host: string; readonly port: number },
-  state: State,
-): void {
+function accept(client: Socket, state: State): void {
   if (state.weather.kind === 'refuse') {
     client.resetAndDestroy();
     return;
   }
-  const server = createConnection({ ...target, allowHalfOpen: true });
+  const server = createConnection({ ...state.target, allowHalfOpen: true });
   const pair: Pair = { client, server };
   state.pairs.add(pair);
   // What one side suffers, the other one sees.

@@ -8,7 +8,9 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
 
 const FOLDER = fileURLToPath(new URL('../fixtures/histories/', import.meta.url));
 
@@ -76,10 +78,43 @@ async function recordAll(world: ArchiveWorld): Promise<void> {
   }
 }
 
+async function recordHandoffs(world: HandoffWorld): Promise<void> {
+  await world.startWorker();
+  await world.pitrail('apply');
+  await world.mysql.run('FLUSH BINARY LOGS', 'INSERT INTO d.t (v) VALUES ("e")', 'FLUSH BINARY LOGS');
+  await until('it is archived', async () => (await world.archived()).length > 1);
+  await world.replica.catchUp();
+  const watched = async (source: string) => {
+    const { source: now, phase } = await world.watching();
+    return now === source && phase === 'watching';
+  };
+  await until('the primary is watched', () => watched('shop-1'));
+  await world.mysql.kill();
+  await until('the replica is watched', () => watched('shop-2'));
+  await record('handoff-by-watch', world.client.workflow.getHandle('handoff/shop/2'));
+  await record('watch', world.client.workflow.getHandle('watch/shop'));
+  await world.mysql.start();
+  await world.mysql.run('INSERT INTO d.t (v) VALUES ("f")');
+  await world.replica.run('STOP REPLICA', 'RESET REPLICA ALL', 'INSERT INTO d.t (v) VALUES ("g")');
+  await world.pitrail('archive', '--rotate', '--source', 'shop-2');
+  await until('it is archived', async () => {
+    const executed = GtidSet.parse(await world.replica.gtidExecuted());
+    return executed.isSubsetOf((await world.catalog()).archivedThrough(1));
+  });
+  await world.handoff('--to', 'shop-1');
+  await record('handoff-refused', world.client.workflow.getHandle('handoff/shop/3'));
+}
+
 // Few polls make short histories; what is done above wakes the workflow.
 const world = await startArchiveWorld({ pollSeconds: 30 });
 try {
   await recordAll(world);
 } finally {
   await world.stop();
+}
+const two = await startHandoffWorld({ pollSeconds: 30 });
+try {
+  await recordHandoffs(two);
+} finally {
+  await two.stop();
 }

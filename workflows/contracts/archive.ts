@@ -30,8 +30,11 @@ export interface DeadLetter {
   readonly kind: ErrorKind;
   readonly message: string;
   readonly hint: string;
-  /** `plan`: seen again at every look, gone when its cause is; `transfer`: waits for an operator's word. */
-  readonly foundBy: 'plan' | 'transfer';
+  /**
+   * `plan`: seen again at every look, gone when its cause is; `fence`: judged anew in every round;
+   * `transfer`: waits for an operator's word.
+   */
+  readonly foundBy: 'plan' | 'fence' | 'transfer';
   /** RFC 3339. */
   readonly at: string;
 }
@@ -75,6 +78,7 @@ const writerHold: z.ZodType<WriterHold> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('unclaimed') }),
   z.strictObject({ kind: z.literal('held'), epoch: z.number() }),
   z.strictObject({ kind: z.literal('handed-away'), to: z.string(), epoch: z.number() }),
+  z.strictObject({ kind: z.literal('in-reserve') }),
 ]);
 
 const errorKind = z.enum(Object.keys(EXIT_CODES) as [ErrorKind, ...ErrorKind[]]);
@@ -88,7 +92,7 @@ const deadLetter: z.ZodType<DeadLetter> = z.strictObject({
   kind: errorKind,
   message: z.string(),
   hint: z.string(),
-  foundBy: z.enum(['plan', 'transfer']),
+  foundBy: z.enum(['plan', 'fence', 'transfer']),
   at: z.string(),
 });
 
@@ -177,7 +181,7 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
 export interface ArchiveStatus extends ArchiveCarry {
   readonly cluster: string;
   readonly source: string;
-  /** `standing-by`: the source was handed to another, as `lastFailure` says; asked again at each poll. */
+  /** `standing-by`: another source holds the archive, as `lastFailure` says; asked again at each poll. */
   readonly phase:
     | 'starting'
     | 'discovering'

@@ -3,9 +3,11 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
 import { serversOf, viewSource } from '../../archiving/discover.ts';
+import { claimHold } from '../../archiving/hold.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import type { PitrailConfig, SourceConfig } from '../../config/types.ts';
 import { readBinlogScope } from '../../mysql/binlog-scope.ts';
+import { readServerFacts } from '../../mysql/facts.ts';
 import { formatCount, formatSeconds } from '../words.ts';
 import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
 import { retentionSeconds } from './server-settings.ts';
@@ -34,8 +36,9 @@ export async function checkBacklog(
   const resources = new ArchiveResources(config);
   try {
     const found = await findingsOf(part, async () => {
-      const backlog = await readBacklog(await resources.source(cluster, source.id));
-      return [judgeBacklog(part, backlog, Date.now())];
+      const context = await resources.source(cluster, source.id);
+      if (await isStandingBy(context)) return [ok(part, 'stands by: another source holds the archive')];
+      return [judgeBacklog(part, await readBacklog(context), Date.now())];
     });
     return found.filter((finding) => !isKnown(finding, known));
   } finally {
@@ -62,6 +65,13 @@ export function judgeBacklog(part: string, backlog: Backlog, nowMs: number): Che
     return failed(part, 'BacklogExpires', 'unavailable', message, hint);
   }
   return leftSeconds <= backlog.retentionSeconds / 2 ? warning(part, message, hint) : ok(part, message);
+}
+
+/** What it logs is another one's to archive. */
+async function isStandingBy({ source, repositories, withSession }: ArchiveSourceContext): Promise<boolean> {
+  const { serverUuid } = await withSession(readServerFacts);
+  const claim = await claimHold(repositories, { source: source.id, serverUuid, role: source.role });
+  return claim.kind !== 'held';
 }
 
 async function readBacklog(context: ArchiveSourceContext): Promise<Backlog> {

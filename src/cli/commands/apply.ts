@@ -4,6 +4,7 @@ import { firstSignature, openRepositories, wallClock } from '../../archiving/rep
 import type { ClusterConfig } from '../../config/types.ts';
 import { startEntity } from '../archive/entity.ts';
 import { defineCommand } from '../command.ts';
+import { startWatch } from '../handoff/start-watch.ts';
 import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
 
 interface SourceChange {
@@ -14,7 +15,7 @@ interface SourceChange {
 
 export const command = defineCommand({
   description:
-    'Makes what runs equal to pitrail.yaml: creates the repository in every store (the key must exist), and starts archiving of every source. What is there already is left alone, so it can be run at any time.',
+    'Makes what runs equal to pitrail.yaml: creates the repository in every store (the key must exist), starts archiving of every source, and the watch over it where fallbacks are named. What is there already is left alone, so it can be run at any time.',
   arguments: [],
   options: [],
   examples: [{ line: 'pitrail apply', says: 'after each change of pitrail.yaml' }],
@@ -55,6 +56,7 @@ async function applySources(
     const archiving = await startEntity(session, { cluster: cluster.name, source: id, region });
     changes.push({ cluster: cluster.name, source: id, archiving });
   }
+  if (cluster.archive.fallback !== null) await startWatch(session, cluster.name, region);
   return changes;
 }
 

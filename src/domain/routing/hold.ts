@@ -6,6 +6,8 @@ import type { ServerUuid } from '../identity.ts';
 export interface Claimant {
   readonly source: string;
   readonly serverUuid: ServerUuid;
+  /** `fallback`: it is archived only after a handoff named it. */
+  readonly role: 'archived' | 'fallback';
 }
 
 /** Whether a writer may begin, and in which epoch. */
@@ -13,7 +15,9 @@ export type Claim =
   /** It writes in this epoch from now on, and in no later one: a handoff ends its hold. */
   | { readonly kind: 'held'; readonly epoch: number }
   /** Its source was handed to another; taking the newest epoch would undo that. */
-  | { readonly kind: 'handed-away'; readonly to: string; readonly epoch: number };
+  | { readonly kind: 'handed-away'; readonly to: string; readonly epoch: number }
+  /** It takes over when the source that is archived fails, and not before. */
+  | { readonly kind: 'in-reserve' };
 
 /** What of a catalog decides on a claim. */
 export interface ClaimedCatalog {
@@ -55,6 +59,17 @@ export function handedAway(source: string, { to, epoch }: Extract<Claim, { kind:
   });
 }
 
+/** Tells a fallback that it stands by, because nothing was handed to it. */
+export function inReserve(source: string): AppError {
+  return new AppError({
+    code: 'InReserve',
+    kind: 'refused',
+    message: `${source} is a fallback and nothing was handed to it, so it stands by and nothing of it is archived.`,
+    hint: `It takes over by itself when the archived source fails, or by: pitrail handoff --to ${source}`,
+    facts: { source },
+  });
+}
+
 /** Texts of equal routes are equal, in whatever order their fields were read. */
 function canonicalRoute(route: HandoffRoute): string {
   return JSON.stringify(route, (_key, value: unknown) =>
@@ -77,17 +92,20 @@ function handoffsDiffer(epoch: number, store: string, other: string): AppError {
 /**
  * Decides at the start of a writer whether it may take the epoch that the catalog has. The last handoff
  * that names its server decides: away from it, it is fenced until one comes back to it. A source that no
- * handoff names is not concerned.
+ * handoff names is not concerned, unless it is a fallback: that one waits for a handoff.
  */
 export function claimEpoch(catalog: Pick<ClaimedCatalog, 'epoch' | 'handoffs'>, claimant: Claimant): Claim {
   for (const { epoch, route } of catalog.handoffs.toReversed()) {
     if (route.kind === 'store') continue;
-    if (route.to.serverUuid === claimant.serverUuid) break;
+    if (route.to.serverUuid === claimant.serverUuid) return { kind: 'held', epoch: catalog.epoch };
     if (isFrom(route, claimant)) return { kind: 'handed-away', to: route.to.source, epoch };
   }
-  return { kind: 'held', epoch: catalog.epoch };
+  return claimant.role === 'fallback' ? { kind: 'in-reserve' } : { kind: 'held', epoch: catalog.epoch };
 }
 
-function isFrom({ from }: Extract<HandoffRoute, { kind: 'source' }>, claimant: Claimant): boolean {
+function isFrom(
+  { from }: Extract<HandoffRoute, { kind: 'source' }>,
+  claimant: Pick<Claimant, 'source' | 'serverUuid'>,
+): boolean {
   return from.serverUuid === null ? from.source === claimant.source : from.serverUuid === claimant.serverUuid;
 }

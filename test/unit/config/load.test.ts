@@ -53,10 +53,17 @@ test('paths are relative to the file, and every default is filled in', () => {
     binlogDir: '/var/lib/mysql',
     stagingDir: '/var/lib/pitrail-staging/shop/shop-1',
     redundancy: 1,
+    role: 'archived',
   });
   assert.deepEqual(cluster.stores[0], { kind: 'directory', id: 'main', directory: '/etc/pitrail/store' });
   assert.deepEqual(cluster.encryption, { kind: 'key-file', keyFile: '/etc/pitrail/key' });
-  assert.deepEqual(cluster.archive, { pollSeconds: 5, rotateSeconds: 60, parallelTransfers: 4, level: 3 });
+  assert.deepEqual(cluster.archive, {
+    pollSeconds: 5,
+    rotateSeconds: 60,
+    parallelTransfers: 4,
+    fallback: null,
+    level: 3,
+  });
   assert.equal(config.region, 'local');
 });
 

@@ -12,7 +12,11 @@ const NAMES = new Map([
 ]);
 
 function route(from: typeof PRIMARY, to: typeof PRIMARY): HandoffRoute {
-  const ref = (serverUuid: typeof PRIMARY) => ({ source: NAMES.get(serverUuid) ?? '', serverUuid });
+  const ref = (serverUuid: typeof PRIMARY) => ({
+    source: NAMES.get(serverUuid) ?? '',
+    serverUuid,
+    role: 'archived',
+  });
   return {
     kind: 'source',
     from: ref(from),
@@ -25,7 +29,7 @@ function claim(serverUuid: typeof PRIMARY, ...routes: readonly HandoffRoute[]) {
   const handoffs = routes.map((it, n) => ({ epoch: n + 2, route: it }));
   return claimEpoch(
     { epoch: routes.length + 1, handoffs },
-    { source: NAMES.get(serverUuid) ?? '', serverUuid },
+    { source: NAMES.get(serverUuid) ?? '', serverUuid, role: 'archived' },
   );
 }
 
@@ -59,15 +63,30 @@ test('the same source on another server is another writer; one that was never re
   };
   const handoffs = [{ epoch: 2, route: moved }];
   const ask = (serverUuid: typeof PRIMARY) =>
-    claimEpoch({ epoch: 2, handoffs }, { source: 'primary', serverUuid }).kind;
+    claimEpoch({ epoch: 2, handoffs }, { source: 'primary', serverUuid, role: 'archived' }).kind;
   assert.equal(ask(PRIMARY), 'handed-away');
   assert.equal(ask(REPLICA), 'held');
   const unseen: HandoffRoute = { ...moved, from: { source: 'shop-1', serverUuid: null } };
   const unseenClaim = claimEpoch(
     { epoch: 2, handoffs: [{ epoch: 2, route: unseen }] },
-    { source: 'shop-1', serverUuid: THIRD },
+    { source: 'shop-1', serverUuid: THIRD, role: 'archived' },
   );
   assert.equal(unseenClaim.kind, 'handed-away');
+});
+
+test('a fallback waits until a handoff names its server, and again when it has another one', () => {
+  const ask = (serverUuid: typeof PRIMARY, ...routes: readonly HandoffRoute[]) => {
+    const handoffs = routes.map((it, n) => ({ epoch: n + 2, route: it }));
+    return claimEpoch(
+      { epoch: routes.length + 1, handoffs },
+      { source: 'shop-2', serverUuid, role: 'fallback' },
+    );
+  };
+  const [away, back] = [route(PRIMARY, REPLICA), route(REPLICA, PRIMARY)];
+  assert.deepEqual(ask(REPLICA), { kind: 'in-reserve' });
+  assert.deepEqual(ask(REPLICA, away), { kind: 'held', epoch: 2 });
+  assert.deepEqual(ask(REPLICA, away, back), { kind: 'handed-away', to: 'shop-1', epoch: 3 });
+  assert.deepEqual(ask(THIRD, away), { kind: 'in-reserve' });
 });
 
 test('over several stores the newest epoch is taken, and a handoff counts that stands in one of them', () => {
@@ -78,7 +97,7 @@ test('over several stores the newest epoch is taken, and a handoff counts that s
     handoffs: routes.map((it, n) => ({ epoch: n + 2, route: it })),
   });
   const ask = (serverUuid: typeof PRIMARY, ...catalogs: readonly ReturnType<typeof catalog>[]) =>
-    claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid });
+    claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid, role: 'archived' });
   const fenced = { kind: 'handed-away', to: 'shop-2', epoch: 2 };
   assert.deepEqual(ask(PRIMARY, catalog('main'), catalog('s3', away)), fenced);
   assert.deepEqual(ask(PRIMARY, catalog('main', away), catalog('s3')), fenced);
@@ -100,7 +119,7 @@ test('where two stores were handed to two heirs in one epoch, neither may write'
   ];
   for (const serverUuid of [PRIMARY, REPLICA, THIRD]) {
     assert.throws(
-      () => claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid }),
+      () => claimEverywhere(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid, role: 'archived' }),
       (error: unknown) => error instanceof AppError && error.code === 'HandoffsDiffer',
     );
   }

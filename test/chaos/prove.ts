@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import { openCatalog } from '../../src/catalog/catalog.ts';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { startRestored } from '../integration/restore-rig.ts';
+import type { TestMysql } from '../support/mysql.ts';
+import { tableChecksums } from '../support/workload.ts';
+import type { HandoffWorld } from '../workflow/handoff-world.ts';
+import type { Invariant } from './scenario.ts';
+
+/** A server that holds exactly what was archived; null where none does, and rows are not compared. */
+export interface Truth {
+  /** Every GTID that was called archived up to now. */
+  readonly acknowledged: GtidSet;
+  /** A live server with exactly these transactions, to compare rows with. */
+  readonly equals: TestMysql | null;
+}
+
+/** What must hold after every scenario, and how many of the acknowledged transactions are lost. */
+export interface Proof {
+  readonly invariants: readonly Invariant[];
+  readonly lostTransactions: number;
+}
+
+/**
+ * Proves what must hold after every scenario: all that was acknowledged restores from each store by
+ * itself, row by row; each transaction lies archived once; the stores are whole and equal.
+ */
+export async function proveArchive(
+  world: HandoffWorld,
+  stores: readonly ObjectStore[],
+  truth: Truth,
+): Promise<Proof> {
+  const invariants: Invariant[] = [];
+  let lost = 0n;
+  for (const store of stores) {
+    const found = await proveRestore(world, store, truth);
+    invariants.push(...found.invariants, await proveOnce(store));
+    lost = found.lost > lost ? found.lost : lost;
+  }
+  invariants.push(await proveVerified(world));
+  return { invariants, lostTransactions: Number(lost) };
+}
+
+/** GTIDs that a store's catalog holds on all of its timelines. */
+export async function archivedIn(store: ObjectStore): Promise<GtidSet> {
+  const state = await openCatalog(store).read();
+  return GtidSet.unionAll(state.timelines().map(({ timeline }) => state.archivedThrough(timeline)));
+}
+
+async function proveRestore(world: HandoffWorld, store: ObjectStore, { acknowledged, equals }: Truth) {
+  const targetDir = join(world.dir, `restored-${store.id}-${Date.now()}`);
+  const args = ['--to', 'latest', '--target-dir', targetDir, '--store', store.id, '--direct'];
+  const restored = await world.pitrail('restore', ...args);
+  const name = `all that was archived restores from ${store.id}`;
+  if (restored.code !== 0) {
+    const detail = `restore ended with ${restored.code}: ${restored.stderr.slice(-600)}`;
+    return { invariants: [{ name, ok: false, detail }], lost: acknowledged.count() };
+  }
+  const server = await startRestored(targetDir);
+  try {
+    const executed = GtidSet.parse(await server.gtidExecuted());
+    const missing = acknowledged.subtract(executed);
+    const invariants: Invariant[] = [
+      {
+        name,
+        ok: missing.isEmpty,
+        detail: missing.isEmpty
+          ? `${acknowledged.count()} acknowledged transactions are there`
+          : `missing: ${missing}`,
+      },
+    ];
+    if (equals !== null) invariants.push(await proveRows(server, equals, store.id));
+    return { invariants, lost: missing.count() };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function proveRows(restored: TestMysql, truth: TestMysql, store: string): Promise<Invariant> {
+  const [found, wanted] = [await tableChecksums(restored), await tableChecksums(truth)];
+  const different = Object.keys({ ...found, ...wanted }).filter((table) => found[table] !== wanted[table]);
+  const executed = GtidSet.parse(await truth.gtidExecuted());
+  const isSame = executed.equals(GtidSet.parse(await restored.gtidExecuted()));
+  return {
+    name: `what restores from ${store} equals the server, row by row`,
+    ok: different.length === 0 && isSame,
+    detail:
+      different.length === 0
+        ? `CHECKSUM TABLE of ${Object.keys(wanted).length} tables and gtid_executed are ${isSame ? 'equal' : 'not equal'}`
+        : `different: ${different.join(', ')}`,
+  };
+}
+
+/** Restores count no transaction twice by themselves: here the segments themselves are counted. */
+async function proveOnce(store: ObjectStore): Promise<Invariant> {
+  const segments = (await openCatalog(store).read()).allSegments();
+  const transactions = segments.reduce((sum, { segment }) => sum + BigInt(segment.transactions), 0n);
+  const distinct = GtidSet.unionAll(segments.map(({ segment }) => GtidSet.parse(segment.gtids))).count();
+  const names = segments.map(({ segment }) => `${segment.serverUuid}/${segment.binlog}/${segment.createdAt}`);
+  const twice = names.filter((log, index) => names.indexOf(log) < index);
+  return {
+    name: `no log stands twice in ${store.id}`,
+    ok: twice.length === 0 && transactions >= distinct,
+    detail: `${segments.length} logs with ${transactions} transactions, ${distinct} of them distinct`,
+  };
+}
+
+async function proveVerified(world: HandoffWorld): Promise<Invariant> {
+  const { code, stdout } = await world.pitrail('verify', '--deep', '--json');
+  const { verdict, problems } = JSON.parse(stdout) as { verdict: string; problems: unknown[] };
+  return {
+    name: 'verify --deep proves the stores whole and equal',
+    ok: code === 0,
+    detail: code === 0 ? verdict : JSON.stringify(problems).slice(0, 600),
+  };
+}

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
+import { startRestored } from '../integration/restore-rig.ts';
+import { placeOrders, startWorkload, tableChecksums } from '../support/workload.ts';
+import { until } from './archive-world.ts';
+import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
+
+let world: HandoffWorld;
+
+before(async () => {
+  world = await startHandoffWorld();
+  await world.startWorker();
+  const applied = await world.pitrail('apply');
+  assert.equal(applied.code, 0, applied.stderr);
+  const backup = await world.pitrail('backup', '--source', 'shop-1');
+  assert.equal(backup.code, 0, backup.stderr);
+});
+after(() => world.stop());
+
+test('a fallback stands by: nothing of it is archived before the archive is handed to it', async () => {
+  await until('it stands by', async () => (await world.statusOf('shop-2')).phase === 'standing-by');
+  const { hold, lastFailure } = await world.statusOf('shop-2');
+  assert.deepEqual(hold, { kind: 'in-reserve' });
+  assert.equal(lastFailure?.code, 'InReserve');
+  const once = await world.pitrail('archive', '--once', '--source', 'shop-2', '--json');
+  assert.equal(once.code, 3, once.stdout);
+  const servers = (await world.catalog()).allSegments().map(({ segment }) => segment.serverUuid);
+  assert.deepEqual([...new Set(servers)], [world.mysql.serverUuid]);
+});
+
+test('a dry run says what would be done, and writes nothing', async () => {
+  await placeOrders(world.mysql, 5, 1);
+  await world.replica.catchUp();
+  const head = (await world.catalog()).head;
+  const { code, document, stderr } = await world.handoff('--to', 'shop-2', '--dry-run');
+  assert.equal(code, 0, stderr);
+  const { outcome, from, to, epoch, continuity, stores } = document;
+  assert.deepEqual(
+    { outcome, from, to, epoch, continuity, written: stores.written },
+    {
+      outcome: 'planned',
+      from: 'shop-1',
+      to: 'shop-2',
+      epoch: 2,
+      continuity: 'continues',
+      written: ['main'],
+    },
+  );
+  // The truth: what the replica has and no segment holds.
+  const archived = (await world.catalog()).archivedThrough(1);
+  const pending = GtidSet.parse(await world.replica.gtidExecuted()).subtract(archived);
+  assert.ok(pending.equals(GtidSet.parse(document.reconciliation?.pendingGtids ?? '')));
+  assert.equal((await world.catalog()).head.sequence, head.sequence);
+  assert.deepEqual((await world.statusOf('shop-1')).hold, { kind: 'held', epoch: 1 });
+});
+
+test("plain JSON from Temporal's own command line starts one; what is wrong in it fails once, with an example", async () => {
+  const start = (input: unknown, workflowId: string) =>
+    world.client.workflow.execute('fallbackHandoff', {
+      workflowId,
+      taskQueue: 'control.local',
+      args: [input],
+    });
+  const planned = await start({ cluster: 'shop', to: 'shop-2', mode: 'dry-run' }, 'handoff/by-hand');
+  assert.equal(planned.outcome, 'planned');
+  await assert.rejects(start({ cluster: 'shop', too: 'shop-2' }, 'handoff/wrong'), (error: Error) => {
+    assert.match(String(error.cause), /"to" .*nothing was done|nothing was done: "to"/);
+    assert.match(String(error.cause), /Example: \{"cluster":"shop","to":"shop-2"\}/);
+    return true;
+  });
+});
+
+test('under load the archive is handed to the replica without a gap, and the old source stands by', async () => {
+  const load = await startWorkload(world.mysql, { connections: 2, pauseMs: 20 });
+  await world.mysql.run('FLUSH BINARY LOGS');
+  const { code, document, stderr } = await world.handoff('--to', 'shop-2');
+  await load.stop();
+  assert.equal(code, 0, `${stderr}\n${JSON.stringify(document)}`);
+  assert.equal(document.outcome, 'handed-over');
+  assert.equal(document.validation?.verdict, 'validated');
+  await until('the old one stands by', async () => (await world.statusOf('shop-1')).phase === 'standing-by');
+  assert.deepEqual((await world.statusOf('shop-1')).hold, { kind: 'handed-away', to: 'shop-2', epoch: 2 });
+  const entries = await world.rawEntries();
+  const boundary = entries.find(({ body }) => body.kind === 'handoff');
+  assert.equal(boundary?.epoch, 2);
+  const behind = entries.filter(({ sequence }) => sequence > (boundary?.sequence ?? 0));
+  const servers = behind.flatMap(({ body }) =>
+    body.kind === 'segment-archived' ? [body.segment.serverUuid as string] : [],
+  );
+  assert.deepEqual([...new Set(servers)], [world.replica.serverUuid]);
+  const result = behind.find(({ body }) => body.kind === 'handoff-validated')?.body;
+  assert.ok(result?.kind === 'handoff-validated');
+  assert.deepEqual([result.handoffEpoch, result.verdict], [2, 'validated']);
+});
+
+test('a handoff that is made again changes nothing', async () => {
+  const kinds = async () =>
+    (await world.rawEntries())
+      .filter(({ body }) => body.kind.startsWith('handoff'))
+      .map(({ sequence }) => sequence);
+  const before = await kinds();
+  const { code, document } = await world.handoff('--to', 'shop-2');
+  assert.equal(code, 0);
+  assert.deepEqual([document.outcome, document.epoch], ['already-done', 2]);
+  assert.deepEqual(document.stores, { written: [], stoodIn: ['main'], later: [] });
+  assert.deepEqual(await kinds(), before);
+});
+
+test('everything that was committed restores from both sources together', async (t) => {
+  await world.replica.catchUp();
+  const executed = GtidSet.parse(await world.replica.gtidExecuted());
+  await until('all is archived', async () => {
+    await world.pitrail('archive', '--rotate', '--source', 'shop-2');
+    return executed.isSubsetOf((await world.catalog()).archivedThrough(1));
+  });
+  const targetDir = join(world.dir, 'restored');
+  const restored = await world.pitrail('restore', '--to', 'latest', '--target-dir', targetDir);
+  assert.equal(restored.code, 0, restored.stderr);
+  const server = await startRestored(targetDir);
+  t.after(() => server.stop());
+  assert.ok(executed.equals(GtidSet.parse(await server.gtidExecuted())));
+  assert.deepEqual(await tableChecksums(server), await tableChecksums(world.mysql));
+});
+
+test('it goes back to the first source, which wakes up and goes on', async () => {
+  const { code, document, stderr } = await world.handoff('--to', 'shop-1');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual([document.from, document.epoch, document.continuity], ['shop-2', 3, 'continues']);
+  await until('the replica stands by', async () => (await world.statusOf('shop-2')).phase === 'standing-by');
+  await placeOrders(world.mysql, 5, 2);
+  const { code: archived, stderr: said } = await world.pitrail('archive', '--once', '--source', 'shop-1');
+  assert.equal(archived, 0, said);
+  assert.deepEqual((await world.statusOf('shop-1')).hold, { kind: 'held', epoch: 3 });
+});

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { RunningProcess } from '../../src/process/start.ts';
+import { placeOrders } from '../support/workload.ts';
+import { until } from './archive-world.ts';
+import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
+
+/** From the moment that the source counts as failed to the first log of the next one in the archive. */
+const MAX_REROUTE_MS = 10_000;
+
+let world: HandoffWorld;
+
+before(async () => {
+  // Everything at its default, also how often a source is polled.
+  world = await startHandoffWorld({
+    pollSeconds: 5,
+    rotateSeconds: 60,
+    endpoint: (source) => (source === 'shop-1' ? { workerHost: 'db-1' } : {}),
+  });
+  await world.startWorker();
+});
+after(() => world.stop());
+
+/** When the first log of a server was archived behind the newest boundary, in ms since 1970; null where none is. */
+async function reroutedAt(serverUuid: string): Promise<number | null> {
+  const entries = await world.rawEntries();
+  const boundary =
+    entries.findLast(({ body }) => body.kind === 'handoff')?.sequence ?? Number.POSITIVE_INFINITY;
+  const first = entries.find(
+    ({ sequence, body }) =>
+      sequence > boundary && body.kind === 'segment-archived' && body.segment.serverUuid === serverUuid,
+  );
+  return first === undefined ? null : Date.parse(first.writtenAt);
+}
+
+async function startHostWorker(): Promise<RunningProcess> {
+  return world.startWorker({}, ['--roles', 'host:db-1']);
+}
+
+test('a source whose server dies is handed to its fallback within seconds, by itself', async () => {
+  const host = await startHostWorker();
+  const applied = await world.pitrail('apply');
+  assert.equal(applied.code, 0, applied.stderr);
+  await world.mysql.run('FLUSH BINARY LOGS');
+  await until('the primary is archived', async () => (await world.archived()).length > 0);
+  await placeOrders(world.mysql, 5, 1);
+  await world.replica.catchUp();
+  await until('it is watched', async () => (await world.watching()).phase === 'watching');
+  const diedAt = Date.now();
+  await world.mysql.kill();
+  await until('the replica is archived', async () => (await reroutedAt(world.replica.serverUuid)) !== null);
+  const tookMs = ((await reroutedAt(world.replica.serverUuid)) ?? 0) - diedAt;
+  // The source counts as failed 5 s after the first look that did not find it.
+  assert.ok(tookMs <= 5_000 + MAX_REROUTE_MS, `the first log came ${tookMs} ms after the server had died`);
+  const boundary = (await world.rawEntries()).find(({ body }) => body.kind === 'handoff');
+  assert.ok(boundary?.body.kind === 'handoff');
+  assert.equal(boundary.body.reason, 'source-unreachable');
+  assert.ok(Date.parse(boundary.writtenAt) - diedAt >= 5_000, 'not before its time');
+  await until('it watches the replica', async () => {
+    const { source, phase } = await world.watching();
+    return source === 'shop-2' && phase === 'watching';
+  });
+  const [made] = (await world.watching()).lastHandoffs;
+  assert.deepEqual([made?.to, made?.outcome, made?.epoch], ['shop-2', 'handed-over', 2]);
+  process.stdout.write(`# first rerouted log ${tookMs} ms after the server died\n`);
+  await host.stop();
+});
+
+test('a host whose worker is gone is handed over, too, and one that comes back stands by', async () => {
+  const host = await startHostWorker();
+  await world.mysql.start();
+  const back = await world.handoff('--to', 'shop-1');
+  assert.equal(back.code, 0, back.stderr);
+  await until('the primary is watched', async () => {
+    const { source, phase } = await world.watching();
+    return source === 'shop-1' && phase === 'watching';
+  });
+  await placeOrders(world.mysql, 5, 2);
+  await world.replica.run('START REPLICA');
+  await world.replica.catchUp();
+  host.kill('SIGKILL');
+  await host.exited;
+  const goneAt = Date.now();
+  await until('the archive is handed over', async () => (await world.catalog()).epoch === 4);
+  await until('the replica is archived', async () => (await reroutedAt(world.replica.serverUuid)) !== null);
+  const tookMs = ((await reroutedAt(world.replica.serverUuid)) ?? 0) - goneAt;
+  process.stdout.write(`# first rerouted log ${tookMs} ms after the worker died\n`);
+  const boundary = (await world.rawEntries()).findLast(({ body }) => body.kind === 'handoff');
+  assert.ok(boundary?.body.kind === 'handoff');
+  assert.ok(['source-unreachable', 'queue-silent'].includes(boundary.body.reason), boundary.body.reason);
+  await startHostWorker();
+  await until('it stands by', async () => (await world.statusOf('shop-1')).phase === 'standing-by');
+});
+
+test('no handoff happens by itself to a source that lacks what is archived, and the watch says why', async () => {
+  const back = await world.handoff('--to', 'shop-1');
+  assert.equal(back.code, 0, back.stderr);
+  await world.replica.run('STOP REPLICA');
+  await placeOrders(world.mysql, 3, 3);
+  const once = await world.pitrail('archive', '--rotate', '--source', 'shop-1');
+  assert.equal(once.code, 0, once.stderr);
+  const archived = await world.mysql.gtidExecuted();
+  await until('it is archived', async () => {
+    const [row] = await world.replica.query<{ lacks: number }>(
+      `SELECT GTID_SUBSET('${archived}', '${(await world.catalog()).archivedThrough(1)}') AS lacks`,
+    );
+    return Number(row?.lacks) === 1;
+  });
+  const [lost] = await world.replica.query<{ gtids: string }>(
+    `SELECT GTID_SUBTRACT('${archived}', @@GLOBAL.gtid_executed) AS gtids`,
+  );
+  await until('the primary is watched', async () => (await world.watching()).source === 'shop-1');
+  await world.mysql.kill();
+  await until(
+    'the handoff is refused',
+    async () => (await world.watching()).lastHandoffs.at(-1)?.outcome === 'failed',
+  );
+  assert.ok((await world.watching()).lastHandoffs.at(-1)?.detail.includes(String(lost?.gtids)));
+  assert.equal((await world.catalog()).epoch, 5);
+});
