@@ -71,7 +71,7 @@ async function sealPlanned(
 }
 
 async function uploadTo(
-  { source, repositories }: ArchiveSourceContext,
+  { cluster, source, repositories, gate }: ArchiveSourceContext,
   { log, store }: UploadInput,
   beat: Beat,
 ): Promise<StoredIn> {
@@ -79,6 +79,8 @@ async function uploadTo(
     stagingDir: source.stagingDir,
     log,
     store: repositoryIn(repositories, store).store,
+    verify: cluster.stores.find(({ id }) => id === store)?.verify ?? 'full',
+    gate,
     repositoryId: await sharedRepositoryId(repositories),
     key: repositories.key,
     signal: beat.signal,

@@ -2,7 +2,14 @@ import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 import { parseSize, type WrittenCluster, type WrittenConfig } from './schema.ts';
 import type { SecretRef } from './secret.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, SourceEndpoint, StoreConfig } from './types.ts';
+import type {
+  ClusterConfig,
+  PitrailConfig,
+  SourceConfig,
+  SourceEndpoint,
+  StoreConfig,
+  StoreRules,
+} from './types.ts';
 
 const DEFAULT_PORT = 3306;
 
@@ -31,7 +38,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   return {
     name,
     sources: cluster.sources.map((source) => settleSource(name, source, archive, base)),
-    stores: cluster.stores.map((store) => settleStore(store, base)),
+    stores: cluster.stores.map((store) => ({ ...settleStore(store, base), ...settleRules(store) })),
     encryption:
       encryption === 'none'
         ? { kind: 'none' }
@@ -41,12 +48,13 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       pollSeconds: archive.pollSeconds,
       rotateSeconds: archive.rotateSeconds,
       parallelTransfers: archive.parallelTransfers,
+      stagingMaxBytes: parseSize(archive.stagingMaxBytes),
       level: archive.level,
     },
     restore: {
       scratchDir: resolve(base, restore.scratchDir),
       mysqld: absolute(restore.mysqld),
-      memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
+      memoryBytes: sizeOrNull(restore.memory),
     },
   };
 }
@@ -70,6 +78,7 @@ function settleSource(
     // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
     stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
     redundancy: archive.redundancy,
+    limitBytesPerSecond: sizeOrNull(source.limitPerSecond),
   };
 }
 
@@ -83,6 +92,14 @@ function settleEndpoint(source: WrittenCluster['sources'][number], base: string)
     port: source.port ?? DEFAULT_PORT,
     tls: typeof tls === 'string' ? tls : { ca: resolve(base, tls.ca) },
   };
+}
+
+function settleRules({ policy, limitPerSecond, verify }: WrittenCluster['stores'][number]): StoreRules {
+  return { policy, verify, limitBytesPerSecond: sizeOrNull(limitPerSecond) };
+}
+
+function sizeOrNull(size: string | undefined): number | null {
+  return size === undefined ? null : parseSize(size);
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {

@@ -33,6 +33,7 @@ import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser } from '../support/mysql-users.ts';
+import { PLAIN_UPLOAD } from '../support/store-rules.ts';
 import { takeBackup } from './base-rig.ts';
 
 const MAIN = {
@@ -199,7 +200,7 @@ async function archiveAll(
       const nextPreviousGtids = await successorGtids(source.stagingDir, source.binlogDir, successor);
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
-        const object = await uploadSegment({ ...common, store });
+        const object = await uploadSegment({ ...common, ...PLAIN_UPLOAD, store });
         await commitSegment(
           catalog,
           segment,
