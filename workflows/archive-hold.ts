@@ -1,3 +1,4 @@
+import { condition } from '@temporalio/workflow';
 import { AppError } from '../src/domain/errors.ts';
 import { handedAway } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
@@ -10,8 +11,22 @@ import type { ArchiveEntity } from './archive-entity.ts';
  * @throws refused `HandedAway` where the source was handed to another: asked again by the next round
  */
 export async function claimOnce(entity: ArchiveEntity, host: string): Promise<void> {
-  if (entity.hold.kind !== 'held') entity.hold = await hostActivities(host).claimHold(entity.input);
+  if (entity.hold.kind !== 'held') {
+    const stores = entity.stores.map(({ store, policy, circuit }) => ({
+      store,
+      policy,
+      access: circuit.kind === 'closed' ? ('open' as const) : ('held-back' as const),
+    }));
+    const { claim, standIns } = await hostActivities(host).claimHold({ ...entity.input, stores });
+    entity.hold = claim;
+    entity.standIns = standIns;
+  }
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
+}
+
+/** Waits while the stores are being switched: what is written meanwhile would be fenced. */
+export async function switchDone(entity: ArchiveEntity): Promise<void> {
+  await condition(() => entity.switching === 'no');
 }
 
 /** The source with the epoch in which it is written. */

@@ -70,10 +70,30 @@ export function repositoryIn(repositories: Repositories, storeId: string): Repos
   });
 }
 
-/** The id that all stores of a cluster share. @throws refused where they hold different repositories */
+/** The id that all stores of a cluster share. @throws conflict `RepositoriesDiffer` where they hold different repositories */
 export async function sharedRepositoryId(repositories: Repositories): Promise<RepositoryId> {
   const states = await Promise.all(repositories.all.map(({ catalog }) => catalog.read()));
-  const ids = [...new Set(states.map(({ repositoryId }) => repositoryId))];
+  return assertOneRepository(states.map(({ repositoryId }) => repositoryId));
+}
+
+/**
+ * The id of the repository as it is known, without asking a store; where none is known, as the first
+ * store that answers says. The look at all of them has proven that they agree.
+ * @throws unavailable, refused where no store can be read
+ */
+export async function knownRepositoryId(repositories: Repositories): Promise<RepositoryId> {
+  const known = repositories.all.find(({ catalog }) => catalog.known !== null)?.catalog.known;
+  if (known !== undefined && known !== null) return known.repositoryId;
+  try {
+    return (await Promise.any(repositories.all.map(({ catalog }) => catalog.read()))).repositoryId;
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  }
+}
+
+/** @throws conflict `RepositoriesDiffer` */
+export function assertOneRepository(found: readonly RepositoryId[]): RepositoryId {
+  const ids = [...new Set(found)];
   const [id] = ids;
   if (id !== undefined && ids.length === 1) return id;
   throw new AppError({

@@ -25,18 +25,23 @@ export interface ArchiveSourceContext extends ServerContext {
   readonly repositories: Repositories;
   /** Shared by all sources of the process: what streams a log takes its length from it. */
   readonly budget: ByteBudget;
+  /** As `budget`, for a store that nobody waits for. */
+  followersBudget(store: string): ByteBudget;
   /** What goes from this source to all stores passes it. */
   readonly gate: RateGate;
 }
 
 /** Logs of this many bytes in all are streamed at once; a larger one goes alone. Bounds memory, not speed. */
 const STREAMED_BYTES = 48 * 1024 * 1024;
+/** What nobody waits for goes one by one, beside. */
+const FOLLOWERS_BYTES = 1;
 
 /** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
 export class ArchiveResources {
   readonly config: PitrailConfig;
   readonly #repositories = new Map<string, Promise<Repositories>>();
   readonly #budget = new ByteBudget(STREAMED_BYTES);
+  readonly #followersBudgets = new Map<string, ByteBudget>();
   readonly #caches = new Map<string, PeekCache>();
   readonly #gates = new Map<string, RateGate>();
 
@@ -61,7 +66,9 @@ export class ArchiveResources {
   async source(clusterName: string, sourceId: string): Promise<ArchiveSourceContext> {
     const server = this.server(clusterName, sourceId);
     const gate = this.#gateOf(`${clusterName}/${sourceId}`, server.source);
-    return { ...server, repositories: await this.repositories(clusterName), budget: this.#budget, gate };
+    const followersBudget = (store: string) => this.#followersBudgetOf(`${clusterName}/${store}`);
+    const repositories = await this.repositories(clusterName);
+    return { ...server, repositories, budget: this.#budget, followersBudget, gate };
   }
 
   /** The stores of a cluster, opened at the first call; one that failed to open is tried again. */
@@ -83,6 +90,12 @@ export class ArchiveResources {
   #gateOf(name: string, { limitBytesPerSecond }: SourceConfig): RateGate {
     const known = this.#gates.get(name) ?? new RateGate(limitBytesPerSecond);
     this.#gates.set(name, known);
+    return known;
+  }
+
+  #followersBudgetOf(store: string): ByteBudget {
+    const known = this.#followersBudgets.get(store) ?? new ByteBudget(FOLLOWERS_BYTES);
+    this.#followersBudgets.set(store, known);
     return known;
   }
 

@@ -85,7 +85,7 @@ test('a partitioned store fails within seconds: a question, an upload and a down
   const seconds = await stalls(sending);
   assert.ok(seconds < 10, `${seconds} s for an upload`);
   const forDownload = await stalls(drain(reading));
-  assert.ok(forDownload < 6, `${forDownload} s for a download`);
+  assert.ok(forDownload < 10, `${forDownload} s for a download`);
   const forHead = await stalls(store.head('whole'));
   assert.ok(forHead < 6, `${forHead} s for a question`);
   cable.reset();
@@ -98,8 +98,8 @@ async function drain(iterator: AsyncIterator<Uint8Array>): Promise<void> {
 
 test('a slow store is waited for as long as it answers, and so is a slow body', async () => {
   const store = guarded();
-  // A part of 8 MiB takes 4 s to send; questions go through the same line beside it.
-  cable.setWeather({ kind: 'throttle', bytesPerSecond: 2 * MIB });
+  // A part of 8 MiB takes 2 s to send, and this server answers no question beside it.
+  cable.setWeather({ kind: 'throttle', bytesPerSecond: 4 * MIB });
   const bytes = randomBytes(17 * MIB);
   await store.create('slow', bodyOf(bytes, MIB));
   cable.setWeather({ kind: 'clear' });

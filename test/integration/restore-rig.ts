@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import { discover } from '../../src/archiving/discover.ts';
+import { configuredLook } from '../../src/archiving/read-stores.ts';
 import { releaseLog } from '../../src/archiving/release.ts';
 import {
   openRepositories,
@@ -178,6 +179,7 @@ async function archiveAll(
       session,
       repositories,
       cache,
+      ...configuredLook(cluster),
       heads: new Map(),
       setAside: [],
       givenUp: [],

@@ -8,20 +8,29 @@ import type {
   ObjectStore,
   ReadOptions,
 } from '../object-store.ts';
+import { storeStalled } from '../refusals.ts';
 import { RateGate } from './rate-gate.ts';
-import { type Patience, type Silence, SilenceWatch } from './silence.ts';
+import { answeredWithin, type Patience, type Silence, SilenceWatch } from './silence.ts';
 
 /**
  * A store that is partitioned fails within seconds, one that is slow does not: uploads of 8 MiB parts
  * over a thin line stand still for longer than it takes to ask.
  */
-const DEFAULT_PATIENCE: Patience = { askAfterMs: 1000, answerMs: 2500, idleMs: 120_000 };
+const DEFAULT_PATIENCE: Patience = {
+  askAfterMs: 1000,
+  answerMs: 2500,
+  questions: 2,
+  idleMs: 120_000,
+};
 
 export interface GuardOptions {
   /** In each direction; null: no limit. */
   readonly limitBytesPerSecond: number | null;
   readonly patience: Patience;
 }
+
+/** What fits into one small request. */
+const LITTLE_BYTES = 1024 * 1024;
 
 interface SignalOption {
   readonly signal?: AbortSignal;
@@ -63,7 +72,8 @@ class GuardedStore implements ObjectStore {
     body: AsyncIterable<Uint8Array>,
     options: CreateOptions = {},
   ): Promise<CreateOutcome> {
-    const watch = new SilenceWatch(this.#silence);
+    const isLittle = (options.lengthBytes ?? Number.POSITIVE_INFINITY) <= LITTLE_BYTES;
+    const watch = new SilenceWatch(this.#silence, isLittle ? 'little' : 'much');
     const work = this.#inner.create(key, this.#sent(body, watch, options.signal), {
       ...options,
       signal: eitherSignal(options.signal, watch.signal),
@@ -80,7 +90,7 @@ class GuardedStore implements ObjectStore {
   }
 
   async *read(key: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const watch = new SilenceWatch(this.#silence);
+    const watch = new SilenceWatch(this.#silence, 'much');
     const signal = eitherSignal(options.signal, watch.signal);
     const chunks = this.#inner.read(key, { ...options, signal })[Symbol.asyncIterator]();
     try {
@@ -98,16 +108,18 @@ class GuardedStore implements ObjectStore {
   }
 
   async head(key: string, { signal }: SignalOption = {}): Promise<ObjectInfo | undefined> {
-    const watch = new SilenceWatch(this.#silence);
+    const stop = new AbortController();
+    const { answerMs } = this.#silence.patience;
     try {
-      return await watch.during(this.#inner.head(key, { signal: eitherSignal(signal, watch.signal) }));
+      const asked = this.#inner.head(key, { signal: eitherSignal(signal, stop.signal) });
+      return await answeredWithin(asked, answerMs, () => storeStalled(this.location, answerMs));
     } finally {
-      watch.end();
+      stop.abort();
     }
   }
 
   async *list(prefix: string, { signal }: SignalOption = {}): AsyncGenerator<ListedObject> {
-    const watch = new SilenceWatch(this.#silence);
+    const watch = new SilenceWatch(this.#silence, 'much');
     const either = eitherSignal(signal, watch.signal);
     const names = this.#inner.list(prefix, { signal: either })[Symbol.asyncIterator]();
     try {

@@ -5,8 +5,10 @@ import { storeStalled } from '../refusals.ts';
 export interface Patience {
   /** A stream that stands still for so long makes the store be asked for something small. */
   readonly askAfterMs: number;
-  /** It must answer that within so long, or it has failed. */
+  /** It must answer that within so long. */
   readonly answerMs: number;
+  /** So many questions must go unanswered where much is sent, one where little is: a question may wait behind a part. */
+  readonly questions: number;
   /** However well it answers: a stream that stands still for so long has failed. */
   readonly idleMs: number;
 }
@@ -29,15 +31,17 @@ const LATE_MS = 400;
 export class SilenceWatch {
   readonly #silence: Silence;
   readonly #abort = new AbortController();
-  readonly #failed = Promise.withResolvers<never>();
+  /** Ends the wait under way. One promise for each wait: a race against one for all would keep every chunk alive. */
+  #giveUp: (error: AppError) => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
   #movedAtMs = performance.now();
   #state: 'waits-for-store' | 'waits-for-us' | 'ended' = 'waits-for-us';
+  #unanswered = 0;
+  readonly #work: 'much' | 'little';
 
-  constructor(silence: Silence) {
+  constructor(silence: Silence, work: 'much' | 'little') {
     this.#silence = silence;
-    // Nobody may be waiting when it rejects.
-    this.#failed.promise.catch(() => undefined);
+    this.#work = work;
   }
 
   /** Aborted when the store has failed. */
@@ -47,13 +51,14 @@ export class SilenceWatch {
 
   /** Waits for the store. @throws what the work throws; unavailable `StoreStalled` */
   async during<T>(work: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#giveUp = reject;
     this.resume();
+    work.then(resolve, reject);
     try {
-      return await Promise.race([work, this.#failed.promise]);
-    } catch (error) {
-      work.catch(() => undefined);
-      throw error;
+      return await promise;
     } finally {
+      this.#giveUp = () => undefined;
       this.pause();
     }
   }
@@ -104,14 +109,17 @@ export class SilenceWatch {
     const askedAtMs = performance.now();
     const answer = await answerWithin(ask, patience.answerMs);
     if (this.#state !== 'waits-for-store') return;
-    if (answer === 'answers' || this.#movedAtMs > askedAtMs) this.#arm();
-    else this.#fail(storeStalled(location, performance.now() - this.#movedAtMs));
+    const isWell = answer === 'answers' || this.#movedAtMs > askedAtMs;
+    this.#unanswered = isWell ? 0 : this.#unanswered + 1;
+    if (isWell) return this.#arm();
+    if (this.#unanswered < (this.#work === 'much' ? patience.questions : 1)) return this.#look();
+    this.#fail(storeStalled(location, performance.now() - this.#movedAtMs));
   }
 
   #fail(error: AppError): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#failed.reject(error);
+    this.#giveUp(error);
     this.#abort.abort(error);
   }
 }
@@ -122,28 +130,32 @@ async function answerWithin(
   ms: number,
 ): Promise<'answers' | 'silent'> {
   const stop = new AbortController();
-  const { promise: late, resolve } = Promise.withResolvers<'silent'>();
-  const timer = lateTimer(ms, () => resolve('silent'));
-  const answer = ask(stop.signal).then(
-    () => 'answers' as const,
-    (error: unknown) =>
-      error instanceof AppError && error.kind !== 'unavailable' ? ('answers' as const) : ('silent' as const),
-  );
+  const late = (): Error => new AppError({ code: 'Late', kind: 'unavailable', message: 'It said nothing.' });
   try {
-    return await Promise.race([answer, late]);
+    await answeredWithin(ask(stop.signal), ms, late);
+    return 'answers';
+  } catch (error) {
+    return error instanceof AppError && error.kind !== 'unavailable' ? 'answers' : 'silent';
   } finally {
-    timer.stop();
     stop.abort();
   }
 }
 
-/** A timer that a busy process does not fire for a time in which nothing could come in. */
-function lateTimer(ms: number, act: () => void): { stop(): void } {
+/**
+ * Waits for an answer for so long, not counting what this process itself was held up.
+ * @throws what the answer throws; `late` where none came
+ */
+export async function answeredWithin<T>(answer: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   let timer: NodeJS.Timeout;
-  const arm = (waitMs: number): void => {
-    const dueMs = performance.now() + waitMs;
-    timer = setTimeout(() => (performance.now() - dueMs > LATE_MS ? arm(waitMs) : act()), waitMs);
+  const arm = (): void => {
+    const dueMs = performance.now() + ms;
+    timer = setTimeout(() => {
+      if (performance.now() - dueMs > LATE_MS) arm();
+      else reject(late());
+    }, ms);
   };
-  arm(ms);
-  return { stop: () => clearTimeout(timer) };
+  arm();
+  answer.then(resolve, reject);
+  return promise.finally(() => clearTimeout(timer));
 }
