@@ -74,7 +74,9 @@ function decide(entity: ArchiveEntity, kind: Decision['kind'], payload: unknown)
       const names = letters.map(({ serverUuid, binlog }) => `${serverUuid}/${binlog}`);
       entity.lastRefusedSignal = `${decision.binlog} stands on the dead-letter list for ${servers.size} servers, so nothing was decided: say which, ${names.join(' or ')}.`;
     } else {
-      entity.decisions = [...entity.decisions, { ...decision, kind, behind: null }];
+      // The last word on a log counts; one that waits is taken back by it.
+      const others = entity.decisions.filter(({ binlog }) => binlog !== decision.binlog);
+      entity.decisions = [...others, { ...decision, kind, behind: null }];
     }
   });
 }

@@ -1,6 +1,9 @@
 import { condition, isCancellation } from '@temporalio/workflow';
-import { hostActivities } from './archive-activities.ts';
+import { AppError } from '../src/domain/errors.ts';
+import { hostActivities, hostActivitiesOnce } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
+import { describeFailure } from './archive-failures.ts';
+import { isStandingBy } from './archive-hold.ts';
 
 /** How long a closed log lies with the server alone while transfers last: at first, and at most. */
 const FIRST_SECONDS = 30;
@@ -53,4 +56,29 @@ async function stageUntil(
     }
   }
   return failure;
+}
+
+/**
+ * Stages what is closed after a round that failed, at whatever step: the server purges it all the
+ * same. Returns the failure as it is to be told: with the reason why nothing is staged, where that is another.
+ */
+export async function stageAllTheSame(entity: ArchiveEntity, failure: AppError): Promise<AppError> {
+  // What was handed to another is that one's to archive; staged here, it would only fill the disk.
+  const isFenced = isStandingBy(entity) || failure.code === 'StaleEpoch';
+  if (entity.host === null || isFenced) return failure;
+  try {
+    await hostActivitiesOnce(entity.host).stageClosed(entity.input);
+    return failure;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const reason = describeFailure(error);
+    if (reason.code === failure.code) return failure;
+    return new AppError({
+      code: failure.code,
+      kind: failure.kind,
+      message: `${failure.message} And what the server closes meanwhile is not staged: ${reason.message}`,
+      facts: failure.facts,
+      ...(failure.hint === undefined ? {} : { hint: failure.hint }),
+    });
+  }
 }

@@ -9,6 +9,7 @@ import type {
   SourceConfig,
   SourceEndpoint,
   StoreConfig,
+  StoreRules,
 } from './types.ts';
 
 const DEFAULT_PORT = 3306;
@@ -38,7 +39,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   return {
     name,
     sources: cluster.sources.map((source) => settleSource(name, source, archive, base)),
-    stores: cluster.stores.map((store) => settleStore(store, base)),
+    stores: cluster.stores.map((store) => ({ ...settleStore(store, base), ...settleRules(store) })),
     encryption:
       encryption === 'none'
         ? { kind: 'none' }
@@ -48,13 +49,14 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       pollSeconds: archive.pollSeconds,
       rotateSeconds: archive.rotateSeconds,
       parallelTransfers: archive.parallelTransfers,
+      stagingMaxBytes: parseSize(archive.stagingMaxBytes),
       level: archive.level,
       fallback: settleFallback(archive.fallback),
     },
     restore: {
       scratchDir: resolve(base, restore.scratchDir),
       mysqld: absolute(restore.mysqld),
-      memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
+      memoryBytes: sizeOrNull(restore.memory),
     },
   };
 }
@@ -79,6 +81,7 @@ function settleSource(
     stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
     redundancy: archive.redundancy,
     role: archive.fallback?.sources.includes(source.id) === true ? 'fallback' : 'archived',
+    limitBytesPerSecond: sizeOrNull(source.limitPerSecond),
   };
 }
 
@@ -98,6 +101,14 @@ function settleEndpoint(source: WrittenCluster['sources'][number], base: string)
     port: source.port ?? DEFAULT_PORT,
     tls: typeof tls === 'string' ? tls : { ca: resolve(base, tls.ca) },
   };
+}
+
+function settleRules({ policy, limitPerSecond, verify }: WrittenCluster['stores'][number]): StoreRules {
+  return { policy, verify, limitBytesPerSecond: sizeOrNull(limitPerSecond) };
+}
+
+function sizeOrNull(size: string | undefined): number | null {
+  return size === undefined ? null : parseSize(size);
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {

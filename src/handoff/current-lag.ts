@@ -5,6 +5,7 @@ import { type ArchiveLag, archiveLag, lagSeconds } from '../domain/routing/archi
 import { readServerFacts } from '../mysql/facts.ts';
 import { coveredOf } from './covered.ts';
 import { readLagLogs } from './look.ts';
+import { effective } from './manifests.ts';
 import { within } from './within.ts';
 
 /** A look at the lag takes no longer; a store that is away is no fault of the source. */
@@ -32,10 +33,22 @@ function readLag(context: ArchiveSourceContext): Promise<CurrentLag> {
   return context.withSession(async (session) => {
     const { serverUuid, gtidExecuted } = await readServerFacts(session);
     const logs = await readLagLogs(context, session);
-    const states = await Promise.all(context.repositories.all.map(({ catalog }) => catalog.read()));
-    // Archived is what every store has.
+    const states = await Promise.all(
+      context.repositories.all.map(async ({ store, catalog }) => ({
+        store: store.id,
+        state: await catalog.read(),
+      })),
+    );
+    // Archived is what every store has that counts.
+    const counting = effective(
+      context.cluster.stores,
+      states.map(({ state }) => state),
+    )
+      .filter(({ policy }) => policy === 'required')
+      .map(({ store }) => store);
     const covered = states
-      .map((state) => coveredOf(state, serverUuid))
+      .filter(({ store }) => counting.includes(store))
+      .map(({ state }) => coveredOf(state, serverUuid))
       .reduce((one, other) => one.intersect(other));
     const lag = archiveLag(logs, GtidSet.parse(gtidExecuted), covered);
     return { ...lag, seconds: lagSeconds(lag, Date.now()) ?? 0 };

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import { discover } from '../../src/archiving/discover.ts';
+import { configuredLook } from '../../src/archiving/read-stores.ts';
 import { releaseLog } from '../../src/archiving/release.ts';
 import {
   openRepositories,
@@ -33,6 +34,7 @@ import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser } from '../support/mysql-users.ts';
+import { PLAIN_UPLOAD } from '../support/store-rules.ts';
 import { takeBackup } from './base-rig.ts';
 
 const MAIN = {
@@ -177,6 +179,7 @@ async function archiveAll(
       session,
       repositories,
       cache,
+      ...configuredLook(cluster),
       heads: new Map(),
       setAside: [],
       givenUp: [],
@@ -199,7 +202,7 @@ async function archiveAll(
       const nextPreviousGtids = await successorGtids(source.stagingDir, source.binlogDir, successor);
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
-        const object = await uploadSegment({ ...common, store });
+        const object = await uploadSegment({ ...common, ...PLAIN_UPLOAD, store });
         await commitSegment(
           catalog,
           segment,

@@ -52,3 +52,15 @@ test('a run that ends answers all who wait, and who asks then is sent to the nex
     ],
   );
 });
+
+test('what a run of an earlier version hands over is taken', () => {
+  const { rotateAsked, lastRefusedSignal, ...earlier } = carryOf(openEntity(SOURCE, undefined));
+  const decision = { kind: 'retry', binlog: 'binlog.000007', reason: 'mended' };
+  const carried = ARCHIVE_CARRY.schema.parse({ ...earlier, decisions: [decision] });
+  assert.deepEqual(carried, {
+    ...earlier,
+    rotateAsked,
+    lastRefusedSignal,
+    decisions: [{ ...decision, behind: null }],
+  });
+});

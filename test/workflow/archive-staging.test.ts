@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { open as openFile, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import type { CatalogState } from '../../src/catalog/fold.ts';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
 import type { RunningProcess } from '../../src/process/start.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { ArchiveStatus } from '../../workflows/contracts/archive.ts';
@@ -80,6 +81,23 @@ async function randomLog(): Promise<string> {
   return String((await world.closed()).at(-1));
 }
 
+/** Writes a log whose beginning cannot be read: it is damaged before anything is in it. */
+async function unreadableLog(): Promise<string> {
+  await world.mysql.run('FLUSH BINARY LOGS');
+  const [open] = await world.mysql.query<{ File: string }>('SHOW BINARY LOG STATUS');
+  const binlog = String(open?.File);
+  const file = await openFile(join(world.mysql.binlogDir, binlog), 'r+');
+  await file.write('damaged', 30);
+  await file.close();
+  return (await randomLog()) === binlog ? binlog : assert.fail('another log was open');
+}
+
+/** Purges every closed log but the last, which is empty. */
+async function purgeAll(): Promise<void> {
+  await world.mysql.run('FLUSH BINARY LOGS');
+  await world.mysql.run(`PURGE BINARY LOGS TO '${(await world.closed()).at(-1)}'`);
+}
+
 async function runningUploads(): Promise<number> {
   const { raw } = await slow().describe();
   return (raw.pendingActivities ?? []).filter(
@@ -112,8 +130,7 @@ test('while every transfer hangs, servers are looked at and logs are staged, so 
   assert.ok((await world.status()).backlog.logs > 0);
   await until('the round that lasts is safe', () => isStaged('slow', 'slow-1', later), 120_000);
   assert.ok((await runningUploads()) > 0, 'the very same round goes on');
-  await world.mysql.run('FLUSH BINARY LOGS');
-  await world.mysql.run(`PURGE BINARY LOGS TO '${(await world.closed()).at(-1)}'`);
+  await purgeAll();
   assert.ok(!(await world.closed()).includes(later));
 
   proxy.setWeather({ kind: 'clear' });
@@ -126,6 +143,53 @@ test('while every transfer hangs, servers are looked at and logs are staged, so 
   assert.ok((await world.archived()).includes(later));
 });
 
+test('a step that fails before the look at the server keeps nothing from being staged', async () => {
+  const damaged = await unreadableLog();
+  await until('it is a dead letter', async () => (await world.status()).deadLetters.length > 0);
+  // Paused, so that the next step of all is to carry out the decision.
+  await world.entity().signal('pause', {});
+  await until('it is paused', async () => (await world.status()).phase === 'paused');
+  await rename(world.storeDir, `${world.storeDir}.away`);
+  await writeFile(world.storeDir, '');
+  await world.entity().signal('acceptGap', { binlog: damaged, reason: 'damaged on purpose' });
+  await world.entity().signal('resume', {});
+  const binlog = await randomLog();
+  await until(
+    'the decision cannot be carried out',
+    async () => (await world.status()).lastFailure !== null,
+    200_000,
+  );
+  await until('the log is staged', () => isStaged('shop', 'shop-1', binlog));
+  assert.equal((await world.status()).decisions.length, 1);
+  await unlink(world.storeDir);
+  await rename(`${world.storeDir}.away`, world.storeDir);
+  await until('it is archived', async () => (await world.archived()).includes(binlog));
+  const gaps = (await world.catalog()).acceptedGaps();
+  assert.deepEqual(
+    gaps.map(({ missingGtids }) => GtidSet.parse(missingGtids).count()),
+    [1n],
+    'what was damaged, and nothing else',
+  );
+});
+
+test('without a worker that writes refusals down, what is closed is staged', async () => {
+  await worker.stop();
+  worker = await world.startWorker({}, ['--roles', 'control,host:local']);
+  await unreadableLog();
+  const binlog = await randomLog();
+  await until('the log is staged', () => isStaged('shop', 'shop-1', binlog));
+  await worker.stop();
+  worker = await world.startWorker();
+  await until(
+    'the damaged one is told',
+    async () => (await world.catalog()).deadLetters().length > 0,
+    200_000,
+  );
+  const [letter] = (await world.status()).deadLetters;
+  await world.entity().signal('acceptGap', { binlog: letter?.binlog, reason: 'damaged on purpose' });
+  await until('the other is archived', async () => (await world.archived()).includes(binlog));
+});
+
 test('while the key cannot be read nothing is archived, and what is closed is staged all the same', async () => {
   const key = join(world.dir, 'key');
   // One that has the key already would go on with it.
@@ -135,9 +199,9 @@ test('while the key cannot be read nothing is archived, and what is closed is st
   const binlog = await randomLog();
   await until('it says so', async () => (await world.status()).lastFailure?.code === 'KeyFileMissing');
   await until('the log is staged', () => isStaged('shop', 'shop-1', binlog));
-  await world.mysql.run('FLUSH BINARY LOGS');
-  await world.mysql.run(`PURGE BINARY LOGS TO '${(await world.closed()).at(-1)}'`);
+  const gaps = (await world.catalog()).acceptedGaps();
+  await purgeAll();
   await rename(`${key}.away`, key);
   await until('it is archived', async () => (await world.archived()).includes(binlog));
-  assert.deepEqual((await world.catalog()).acceptedGaps(), []);
+  assert.deepEqual((await world.catalog()).acceptedGaps(), gaps);
 });

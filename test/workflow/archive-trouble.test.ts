@@ -179,7 +179,13 @@ test('logs that cannot be read side by side are given up together, and the gap n
   assert.equal(JSON.parse(first.stdout).error.code, 'DecisionWaits');
   assert.ok(first.stdout.includes(other), 'it names the log that must be decided on, too');
   assert.equal((await world.catalog()).acceptedGaps().length, gapsBefore, 'nothing is given up yet');
-  assert.equal((await accept(other)).code, 0);
+  assert.equal((await world.pitrail('archive', '--retry', one, '--reason', 'wait')).code, 0);
+  assert.deepEqual((await world.status()).decisions, [], 'the last word counts');
+  await until('it is told again', async () =>
+    (await world.status()).deadLetters.some(({ binlog }) => binlog === one),
+  );
+  assert.equal((await accept(other)).code, 75);
+  assert.equal((await accept(one)).code, 0);
   assert.equal((await world.pitrail('archive', '--once')).code, 0);
   const state = await world.catalog();
   assert.equal(state.acceptedGaps().length, gapsBefore + 1);

@@ -1,7 +1,7 @@
 import { newestLine } from '../../archiving/line.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { connectSource } from '../../config/connect-source.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, StoreConfig } from '../../config/types.ts';
+import type { ClusterConfig, ClusterStore, PitrailConfig, SourceConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import type { ServerUuid } from '../../domain/identity.ts';
@@ -36,7 +36,7 @@ function missingAnswer(id: string): never {
   throw new AppError({ code: 'NoAnswer', kind: 'bug', message: `No answer was kept for source ${id}.` });
 }
 
-async function storeFacts(cluster: ClusterConfig, store: StoreConfig): Promise<StoreFacts> {
+async function storeFacts(cluster: ClusterConfig, store: ClusterStore): Promise<StoreFacts> {
   try {
     return readableStore(store.id, await readCatalog(cluster, store));
   } catch (error) {

@@ -6,8 +6,20 @@ import type { SourceLog } from '../../../src/archiving/source-logs.ts';
 import type { CatalogState } from '../../../src/catalog/fold.ts';
 import { placeLog } from '../../../src/domain/archive-line.ts';
 import type { CatalogBody, Continuity } from '../../../src/domain/catalog-entry.ts';
-import { parseBinlogName, parseSha256, type ServerUuid } from '../../../src/domain/identity.ts';
-import { catalogOf, history, EARLIER as PRIMARY, SERVER as REPLICA, serverView } from './archive-samples.ts';
+import {
+  parseBinlogName,
+  parseServerUuid,
+  parseSha256,
+  type ServerUuid,
+} from '../../../src/domain/identity.ts';
+import {
+  catalogOf,
+  history,
+  EARLIER as PRIMARY,
+  SERVER as REPLICA,
+  serverView,
+  sourceLog,
+} from './archive-samples.ts';
 
 /** Transactions of the primary from 1 to a number. */
 function upTo(number: number): string {
@@ -133,5 +145,21 @@ test('a source to which the archive comes back passes over what its heir brought
     line?.segments.map(({ binlog }) => binlog),
     ['binlog.000001', 'binlog.000002'],
     'its own logs only: continuity is a matter of one server',
+  );
+});
+
+test('an older history of an heir, found staged, does not become the newest timeline', () => {
+  const before = parseServerUuid('2e11fa47-71ca-11e1-9e33-c80aa9429562');
+  const stores = [{ id: 'a', state: handedOver() }];
+  const staged = history([2], before).map((log) => sourceLog(log));
+  const was = serverView({ serverUuid: before, stores, staged });
+  const { archive, problems } = decideRound([was, serverView({ stores, listed: logs(20, 26, 30) })]);
+  assert.deepEqual(
+    archive.map(({ log }) => log.serverUuid),
+    [REPLICA, REPLICA],
+  );
+  assert.deepEqual(
+    problems.map(({ code }) => code),
+    ['HistoryOvertaken'],
   );
 });
