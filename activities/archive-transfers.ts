@@ -1,13 +1,14 @@
 import type { PlannedLog } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
 import { heirsHaveIt, judgeFence } from '../src/archiving/fence.ts';
-import { repositoryIn, sharedRepositoryId } from '../src/archiving/repositories.ts';
+import { knownRepositoryId, repositoryIn } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
 import { sealSegment } from '../src/archiving/seal-segment.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { successorGtids } from '../src/archiving/successor.ts';
 import { uploadSegment } from '../src/archiving/upload.ts';
 import type { StoredObject } from '../src/domain/segment.ts';
+import { archiveFillActivities } from './archive-stores.ts';
 import type { Beat } from './heartbeat.ts';
 import { onSource, type SourceName } from './on-source.ts';
 
@@ -26,6 +27,8 @@ export interface SealSummary {
 export interface UploadInput extends SourceName {
   readonly log: LogRef;
   readonly store: string;
+  /** `follows`: nobody waits for it, so that it takes nothing from those that are waited for. */
+  readonly pace: 'counts' | 'follows';
 }
 
 /** A segment as it lies in one store. */
@@ -38,6 +41,8 @@ export interface StoredIn {
 export function archiveTransferActivities(resources: ArchiveResources) {
   const on = onSource(resources);
   return {
+    ...archiveFillActivities(resources),
+
     /** Scans and seals one staged log. */
     sealSegment: (input: SealInput) =>
       on(input, (context, beat) => sealPlanned(context, input.planned, beat)),
@@ -45,7 +50,11 @@ export function archiveTransferActivities(resources: ArchiveResources) {
     /** Stores one sealed log in one store, and reads it back. */
     uploadSegment: (input: UploadInput) =>
       on(input, (context, beat) =>
-        context.budget.run(input.log.lengthBytes, beat.signal, () => uploadTo(context, input, beat)),
+        (input.pace === 'counts' ? context.budget : context.followersBudget(input.store)).run(
+          input.log.lengthBytes,
+          beat.signal,
+          () => uploadTo(context, input, beat),
+        ),
       ),
   };
 }
@@ -62,7 +71,7 @@ async function sealPlanned(
     stagingDir,
     log,
     nextPreviousGtids: await successorGtids(stagingDir, binlogDir, successor),
-    repositoryId: await sharedRepositoryId(repositories),
+    repositoryId: await knownRepositoryId(repositories),
     key: repositories.key,
     level: cluster.archive.level,
     signal: beat.signal,
@@ -73,11 +82,11 @@ async function sealPlanned(
 }
 
 async function uploadTo(
-  { source, repositories }: ArchiveSourceContext,
+  { cluster, source, repositories, gate }: ArchiveSourceContext,
   { log, store }: UploadInput,
   beat: Beat,
 ): Promise<StoredIn> {
-  const repositoryId = await sharedRepositoryId(repositories);
+  const repositoryId = await knownRepositoryId(repositories);
   const { key } = repositories;
   const repository = repositoryIn(repositories, store);
   const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, { repositoryId, key });
@@ -88,6 +97,8 @@ async function uploadTo(
     stagingDir: source.stagingDir,
     log,
     store: repository.store,
+    verify: cluster.stores.find(({ id }) => id === store)?.verify ?? 'full',
+    gate,
     repositoryId,
     key,
     signal: beat.signal,

@@ -4,14 +4,15 @@ import { commitSegment, type Signature } from '../src/archiving/commit.ts';
 import { type DiscoverOptions, discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
 import type { LetterRef } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
-import { claimHold } from '../src/archiving/hold.ts';
+import { claimReachable, type ReachableClaim } from '../src/archiving/hold.ts';
 import type { Acceptance } from '../src/archiving/judge-gap.ts';
+import { configuredLook, type StoreLook } from '../src/archiving/read-stores.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
 import {
+  knownRepositoryId,
   type Repository,
   repositoryIn,
-  sharedRepositoryId,
   signAs,
   wallClock,
 } from '../src/archiving/repositories.ts';
@@ -22,11 +23,12 @@ import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
-import type { Claim } from '../src/domain/routing/hold.ts';
+import type { StorePolicy } from '../src/domain/routing/store-policy.ts';
 import { readServerFacts } from '../src/mysql/facts.ts';
+import { archiveStoreCareActivities } from './archive-stores.ts';
 import type { StoredIn } from './archive-transfers.ts';
 import { withHeartbeat } from './heartbeat.ts';
-import { onSource, type SourceName } from './on-source.ts';
+import { type HeldName, onSource, type SourceName } from './on-source.ts';
 
 /** What the workflow must know of the configuration. */
 export interface ArchiveSettings {
@@ -35,9 +37,18 @@ export interface ArchiveSettings {
   readonly pollSeconds: number;
   readonly rotateSeconds: number;
   readonly parallelTransfers: number;
+  /** In the order of preference. */
+  readonly stores: readonly { readonly store: string; readonly policy: StorePolicy }[];
+}
+
+export interface ClaimInput extends SourceName {
+  /** All stores, with the policies of the configuration. */
+  readonly stores: readonly StoreLook[];
 }
 
 export interface DiscoverInput extends SourceName {
+  /** All stores, as they count now. */
+  readonly stores: readonly StoreLook[];
   /** Where each catalog stood when the workflow last saw it. */
   readonly heads: readonly { readonly store: string; readonly sequence: number; readonly sha256: string }[];
   /** Dead letters that wait for an operator. */
@@ -46,17 +57,14 @@ export interface DiscoverInput extends SourceName {
   readonly givenUp: readonly LetterRef[];
 }
 
-/** The work of a writer that claimed this epoch when it began. */
-export interface HeldName extends SourceName {
-  readonly epoch: number;
-}
-
 export interface CommitInput extends HeldName {
   readonly log: LogRef;
-  readonly stored: readonly StoredIn[];
+  readonly stored: StoredIn;
 }
 
 export interface CommitSummary {
+  /** GTIDs of the log, canonical. */
+  readonly gtids: string;
   readonly serverUuid: string;
   readonly binlog: string;
   readonly timeline: number;
@@ -68,6 +76,7 @@ export interface LogsInput extends SourceName {
 }
 
 export interface AcceptGapInput extends HeldName {
+  readonly stores: readonly StoreLook[];
   readonly heads: DiscoverInput['heads'];
   readonly acceptance: Acceptance;
   /** Logs that were given up before, and those that are given up together with this one. */
@@ -76,6 +85,8 @@ export interface AcceptGapInput extends HeldName {
 }
 
 export interface RefusalInput extends HeldName {
+  /** Stores that may be asked; the others get it when they are filled. */
+  readonly stores: readonly string[];
   readonly refusal: RefusalRecord;
 }
 
@@ -87,7 +98,8 @@ export function archiveControlActivities(resources: ArchiveResources) {
       withHeartbeat(async () => {
         const { cluster: found, source: server } = resources.server(cluster, source);
         const { pollSeconds, rotateSeconds, parallelTransfers } = found.archive;
-        return { host: server.workerHost, pollSeconds, rotateSeconds, parallelTransfers };
+        const stores = found.stores.map(({ id, policy }) => ({ store: id, policy }));
+        return { host: server.workerHost, pollSeconds, rotateSeconds, parallelTransfers, stores };
       }),
   };
 }
@@ -95,11 +107,12 @@ export function archiveControlActivities(resources: ArchiveResources) {
 /** Activities of the store queue. */
 export function archiveStoreActivities(resources: ArchiveResources) {
   return {
-    /** Writes a refused log down in every catalog. */
+    /** Writes a refused log down in the catalogs. */
     recordRefusal: (input: RefusalInput): Promise<void> =>
       withHeartbeat(async () => {
         const repositories = await resources.repositories(input.cluster);
-        await recordRefusal(repositories, input.refusal, signHeld('store', input));
+        const asked = input.stores.map((store) => repositoryIn(repositories, store));
+        await recordRefusal(asked, input.refusal, signHeld('store', input));
         await auditRefusal(pickCluster(resources.config, input.cluster), input.refusal);
       }),
   };
@@ -109,16 +122,19 @@ export function archiveStoreActivities(resources: ArchiveResources) {
 export function archiveHostActivities(resources: ArchiveResources) {
   const on = onSource(resources);
   return {
+    ...archiveStoreCareActivities(resources),
+
     /** Asks in which epoch the source may be written, and whether at all. */
-    claimHold: (input: SourceName) => withHeartbeat(() => claimOrStage(resources, input)),
+    claimHold: (input: ClaimInput) => withHeartbeat(() => claimOrStage(resources, input)),
 
     /** Looks at server, staging folder and catalogs, and decides the round. */
     discoverBinlogs: (input: DiscoverInput) =>
       on(input, ({ withSession, ...context }) =>
         withSession((session) => {
-          const { setAside, givenUp } = input;
-          const nowMs = Date.now();
-          return discover({ ...context, session, heads: headsOf(input), setAside, givenUp, nowMs });
+          const { setAside, givenUp, stores } = input;
+          const { stagingMaxBytes } = context.cluster.archive;
+          const look = { ...context, stores, stagingMaxBytes, session, heads: headsOf(input) };
+          return discover({ ...look, setAside, givenUp, nowMs: Date.now() });
         }),
       ),
 
@@ -132,8 +148,8 @@ export function archiveHostActivities(resources: ArchiveResources) {
     stageBinlogs: (input: LogsInput) =>
       on(input, ({ source }) => stageLogs(source.stagingDir, source.binlogDir, input.logs)),
 
-    /** Names one stored log in the catalogs: from then on it is archived. */
-    commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input)),
+    /** Names one stored log in the catalog of its store: from then on it is archived there. */
+    commitSegment: (input: CommitInput) => on(input, (context) => commitStored(context, input)),
 
     /** Removes logs that are archived from the staging folder. */
     releaseBinlogs: (input: LogsInput) =>
@@ -168,12 +184,16 @@ function signHeld(role: string, { source, epoch }: HeldName): Signature {
 }
 
 /** Until it is known whether the source may be written, what is closed is staged all the same. */
-async function claimOrStage(resources: ArchiveResources, { cluster, source }: SourceName): Promise<Claim> {
+async function claimOrStage(
+  resources: ArchiveResources,
+  { cluster, source, stores }: ClaimInput,
+): Promise<ReachableClaim> {
   const server = resources.server(cluster, source);
   try {
     const repositories = await resources.repositories(cluster);
     const { serverUuid } = await server.withSession(readServerFacts);
-    return await claimHold(repositories, { source, serverUuid, role: server.source.role });
+    const claimant = { source, serverUuid, role: server.source.role };
+    return await claimReachable(repositories, claimant, stores);
   } catch (error) {
     await stageAll(server, []);
     throw error;
@@ -199,36 +219,38 @@ async function openedStores(resources: ArchiveResources, cluster: string): Promi
 
 function stageAll(server: ServerContext, repositories: readonly Repository[]): Promise<void> {
   return server.withSession((session) =>
-    stageClosed({ ...server, session, setAside: [], givenUp: [] }, repositories),
+    stageClosed(
+      { ...server, ...configuredLook(server.cluster), session, setAside: [], givenUp: [] },
+      repositories,
+    ),
   );
 }
 
-async function commitEverywhere(
+async function commitStored(
   { source, repositories }: ArchiveSourceContext,
   input: CommitInput,
 ): Promise<CommitSummary> {
   const { log, stored } = input;
+  const { store, object } = stored;
   const sign = signHeld('host', input);
-  const purpose = { repositoryId: await sharedRepositoryId(repositories), key: repositories.key };
+  const purpose = { repositoryId: await knownRepositoryId(repositories), key: repositories.key };
   const { segment } = await requireFacts(stagedFiles(source.stagingDir, log).facts, purpose);
-  let timeline = 0;
-  for (const { store, object } of stored) {
-    timeline = await commitSegment(repositoryIn(repositories, store).catalog, segment, object, sign);
-  }
-  const { serverUuid, binlog, lastCommit } = segment;
-  return { serverUuid, binlog, timeline, lastCommit };
+  const timeline = await commitSegment(repositoryIn(repositories, store).catalog, segment, object, sign);
+  const { serverUuid, binlog, lastCommit, gtids } = segment;
+  return { serverUuid, binlog, timeline, lastCommit, gtids };
 }
 
 function acceptLetter(
-  { source, repositories, cache, withSession }: ArchiveSourceContext,
+  { cluster, source, repositories, cache, withSession }: ArchiveSourceContext,
   input: AcceptGapInput,
 ): Promise<AcceptedGap> {
-  const { acceptance, givenUp, reason } = input;
+  const { acceptance, givenUp, reason, stores } = input;
   const sign = signHeld('host', input);
   return withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
-    const look = { source, session, repositories, cache, setAside: [], givenUp, nowMs: Date.now() };
-    const view = await viewSource({ ...look, heads: headsOf(input) });
+    const { stagingMaxBytes } = cluster.archive;
+    const look = { source, session, repositories, cache, stores, stagingMaxBytes, setAside: [], givenUp };
+    const view = await viewSource({ ...look, heads: headsOf(input), nowMs: Date.now() });
     return acceptGap({ view, repositories, acceptance, reason, sign });
   });
 }

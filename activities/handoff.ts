@@ -95,6 +95,7 @@ export function handoffStoreActivities(resources: ArchiveResources) {
         const repositories = await resources.repositories(cluster);
         const standing = await readStanding(repositories, {
           from,
+          stores: pickCluster(resources.config, cluster).stores,
           first: others.length === 0 ? (first?.id ?? null) : null,
         });
         faultPoint('handoff.archive-read');

@@ -7,6 +7,11 @@ export interface SourceName {
   readonly source: string;
 }
 
+/** The work of a writer that claimed this epoch when it began. */
+export interface HeldName extends SourceName {
+  readonly epoch: number;
+}
+
 /** Runs work on a source that the configuration names, while heartbeating. */
 export function onSource(resources: ArchiveResources) {
   return <T>(

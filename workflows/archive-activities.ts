@@ -7,6 +7,14 @@ import type {
 import type { ArchiveTransferActivities } from '../activities/archive-transfers.ts';
 import { controlQueue, hostQueue, regionOf, storeQueue, transferQueue } from './queues.ts';
 
+/** Codes by which a store itself has failed: counted by its circuit, and tried again by the workflow. */
+const STORE_FAILURES = ['StoreUnreachable', 'StoreStalled', 'StoreFull'] as const;
+
+/** True where an error says that a store has failed, and not what was asked of it. */
+export function isStoreFailure(code: string): boolean {
+  return STORE_FAILURES.some((failure) => failure === code);
+}
+
 /** A round that fails is tried again by the next one, so an activity gives up after some minutes. */
 const RETRY = {
   initialInterval: '1 second',
@@ -14,6 +22,9 @@ const RETRY = {
   maximumInterval: '30 seconds',
   maximumAttempts: 7,
 } as const;
+
+/** As `RETRY`; a store that fails is the workflow's to decide on, at once. */
+const STORE_RETRY = { ...RETRY, nonRetryableErrorTypes: [...STORE_FAILURES] };
 
 /** Work of seconds. A worker that died is noticed by its missing heartbeat. */
 const SHORT = {
@@ -32,7 +43,7 @@ export const LONG = {
   startToCloseTimeout: '24 hours',
   heartbeatTimeout: '8 seconds',
   scheduleToStartTimeout: '15 minutes',
-  retry: RETRY,
+  retry: STORE_RETRY,
 } as const;
 
 /** Activities that read pitrail.yaml. */
@@ -46,8 +57,15 @@ export function storeActivities(): ArchiveStoreActivities {
 }
 
 /** Short activities on the host of a source. */
-export function hostActivities(host: string): Omit<ArchiveHostActivities, 'stageBinlogs'> {
-  return proxyActivities<ArchiveHostActivities>({ ...SHORT, taskQueue: hostQueue(host) });
+export function hostActivities(host: string): Omit<ArchiveHostActivities, 'stageBinlogs' | StoreTry> {
+  return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry: STORE_RETRY, taskQueue: hostQueue(host) });
+}
+
+type StoreTry = 'commitSegment' | 'reachStore' | 'switchStore';
+
+/** Short activities on one store: where it fails, they end at once. */
+export function storeTries(host: string): Pick<ArchiveHostActivities, StoreTry> {
+  return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry: STORE_RETRY, taskQueue: hostQueue(host) });
 }
 
 /** As `hostActivities`, tried once: for what the next round does again. */

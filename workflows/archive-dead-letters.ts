@@ -5,6 +5,7 @@ import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
 import { hostActivities, storeActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { held } from './archive-hold.ts';
+import { looksOf } from './archive-records.ts';
 import type { DeadLetter, Decision } from './contracts/archive.ts';
 import { nowText } from './now.ts';
 
@@ -58,6 +59,7 @@ async function accept(
   const { heads } = entity;
   const outcome = await hostActivities(host).acceptGap({
     ...held(entity),
+    stores: looksOf(entity),
     heads,
     acceptance,
     givenUp,
@@ -86,7 +88,6 @@ function givenUpTogether(entity: ArchiveEntity): readonly LetterRef[] {
 
 /** Replaces what the last look reported by what this one reports; a letter keeps the time of its first day. */
 export async function noteProblems(entity: ArchiveEntity, problems: readonly LogProblem[]): Promise<void> {
-  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy !== 'plan');
   const known = entity.deadLetters.filter(({ foundBy }) => foundBy === 'plan');
   const letters: DeadLetter[] = [];
   for (const problem of problems) {
@@ -95,6 +96,8 @@ export async function noteProblems(entity: ArchiveEntity, problems: readonly Log
     if (before === undefined) await writeDown(entity, letter);
     letters.push(letter);
   }
+  // Read now: a transfer may have added one meanwhile.
+  const waiting = entity.deadLetters.filter(({ foundBy }) => foundBy !== 'plan');
   entity.deadLetters = [...waiting, ...letters];
 }
 
@@ -133,8 +136,10 @@ export function forget(entity: ArchiveEntity, { serverUuid, binlog, createdAt, l
 
 async function writeDown(entity: ArchiveEntity, letter: DeadLetter): Promise<void> {
   if (!isBinlogName(letter.binlog)) return;
+  const stores = looksOf(entity).flatMap(({ store, access }) => (access === 'open' ? [store] : []));
   await storeActivities().recordRefusal({
     ...held(entity),
+    stores,
     refusal: {
       serverUuid: parseServerUuid(letter.serverUuid),
       binlog: letter.binlog,

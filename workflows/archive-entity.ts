@@ -1,4 +1,8 @@
+import type { SealSummary } from '../activities/archive-transfers.ts';
 import type { AppError } from '../src/domain/errors.ts';
+import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
+import type { StandIn } from '../src/domain/routing/store-handoff.ts';
+import type { Lane, WaitingLog } from './archive-lane.ts';
 import type {
   ArchiveCarry,
   ArchivedThrough,
@@ -8,10 +12,11 @@ import type {
   DeadLetter,
   Decision,
   GivenUp,
-  RoundFailure,
   StoreHead,
   WriterHold,
 } from './contracts/archive.ts';
+import type { RoundFailure } from './contracts/failure.ts';
+import type { StoreRecord } from './contracts/stores.ts';
 
 /** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
 export interface Ticket {
@@ -33,8 +38,11 @@ export interface ArchiveEntity {
   readonly input: ArchiveSourceInput;
   mode: 'running' | 'paused';
   phase: ArchiveStatus['phase'];
-  /** `ending`: the next run takes over, and whoever asks now is sent to it. */
-  run: 'open' | 'ending';
+  /**
+   * `draining`: the run is long, and nothing new is begun for the stores; `ending`: the next run takes
+   * over, and whoever asks now is sent to it.
+   */
+  run: 'open' | 'draining' | 'ending';
   /** The host of the source's files; null before the first round of a run has asked. */
   host: string | null;
   round: number;
@@ -50,6 +58,21 @@ export interface ArchiveEntity {
   /** Milliseconds since 1970: no rotation by time is tried before. */
   rotationNotBefore: number;
   backlog: ArchiveStatus['backlog'];
+  retention: RetentionAlarm | null;
+  stores: readonly StoreRecord[];
+  standIns: readonly StandIn[];
+  /** Whether an entry is being written that raises the epoch. */
+  switching: 'no' | 'under-way';
+  /** What is under way for each store. */
+  readonly lanes: Map<string, Lane>;
+  /** Logs that are being sealed. */
+  readonly seals: Map<string, Promise<SealSummary>>;
+  /** Logs that stores lack, oldest first. */
+  waiting: ReadonlyMap<string, WaitingLog>;
+  /** `log store` of what was committed since the last look began. */
+  readonly committed: Set<string>;
+  /** What went wrong for stores that count, since the last round. */
+  laneFailures: readonly unknown[];
   lastRefusedSignal: string | null;
   /** Someone wants the next round now. */
   wake: boolean;
@@ -68,6 +91,8 @@ const FRESH: ArchiveCarry = {
   givenUp: [],
   decisions: [],
   heads: [],
+  stores: [],
+  standIns: [],
   segmentsArchived: 0,
   lastSuccessAt: null,
   lastFailure: null,
@@ -87,6 +112,13 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     round: 0,
     rotationNotBefore: 0,
     backlog: { logs: 0, bytes: 0 },
+    retention: null,
+    switching: 'no',
+    lanes: new Map(),
+    seals: new Map(),
+    waiting: new Map(),
+    committed: new Set(),
+    laneFailures: [],
     wake: false,
     reclaimAsked: false,
     tickets: [],
@@ -105,9 +137,12 @@ export function endRun(entity: ArchiveEntity): void {
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
   const { mode, hold, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
+  const { stores, standIns } = entity;
   return {
     mode,
     hold: entity.reclaimAsked ? { kind: 'unclaimed' } : hold,
+    stores,
+    standIns,
     archivedThrough,
     deadLetters,
     givenUp,
@@ -124,8 +159,8 @@ export function carryOf(entity: ArchiveEntity): ArchiveCarry {
 
 /** Answer of the query `status`. */
 export function statusOf(entity: ArchiveEntity): ArchiveStatus {
-  const { input, phase, backlog } = entity;
-  return { ...input, ...carryOf(entity), phase, backlog };
+  const { input, phase, backlog, retention } = entity;
+  return { ...input, ...carryOf(entity), phase, backlog, retention };
 }
 
 /** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */

@@ -1,3 +1,4 @@
+import { condition } from '@temporalio/workflow';
 import { AppError } from '../src/domain/errors.ts';
 import { handedAway, inReserve } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
@@ -11,9 +12,18 @@ import type { ArchiveEntity } from './archive-entity.ts';
  *   it yet: asked again by the next round
  */
 export async function claimOnce(entity: ArchiveEntity, host: string): Promise<void> {
-  if (entity.reclaimAsked) entity.hold = { kind: 'unclaimed' };
-  entity.reclaimAsked = false;
-  if (entity.hold.kind !== 'held') entity.hold = await hostActivities(host).claimHold(entity.input);
+  if (entity.reclaimAsked || entity.hold.kind !== 'held') {
+    const stores = entity.stores.map(({ store, policy, circuit }) => ({
+      store,
+      policy,
+      access: circuit.kind === 'closed' ? ('open' as const) : ('held-back' as const),
+    }));
+    const { claim, standIns } = await hostActivities(host).claimHold({ ...entity.input, stores });
+    // Until the answer is here, what is under way goes on in the old epoch, or is refused.
+    entity.hold = claim;
+    entity.reclaimAsked = false;
+    entity.standIns = standIns;
+  }
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
   if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);
 }
@@ -21,6 +31,11 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
 /** True where another source holds the archive, and this one waits. */
 export function isStandingBy({ hold }: ArchiveEntity): boolean {
   return hold.kind === 'handed-away' || hold.kind === 'in-reserve';
+}
+
+/** Waits while the stores are being switched: what is written meanwhile would be fenced. */
+export async function switchDone(entity: ArchiveEntity): Promise<void> {
+  await condition(() => entity.switching === 'no');
 }
 
 /** The source with the epoch in which it is written. */

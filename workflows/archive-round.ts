@@ -1,20 +1,33 @@
+import { condition, log } from '@temporalio/workflow';
 import type { ArchiveSettings } from '../activities/archive.ts';
-import type { StoredIn } from '../activities/archive-transfers.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
-import { HEIRS_HAVE_IT } from '../src/domain/refused-binlog.ts';
-import { startAhead } from './ahead.ts';
+import { AppError } from '../src/domain/errors.ts';
+import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
 import {
   controlActivities,
   hostActivities,
+  isStoreFailure,
   stagingActivities,
-  transferActivities,
+  storeTries,
 } from './archive-activities.ts';
-import { carryOutDecisions, forget, noteProblems, setAsideOf, writeLetter } from './archive-dead-letters.ts';
-import { type ArchiveEntity, ticketsOfRound } from './archive-entity.ts';
-import { refusalOf } from './archive-failures.ts';
-import { claimOnce, held } from './archive-hold.ts';
+import { noteStoreFailure, onStore } from './archive-circuits.ts';
+import { carryOutDecisions, noteProblems, setAsideOf } from './archive-dead-letters.ts';
+import { type ArchiveEntity, failureOf } from './archive-entity.ts';
+import { claimOnce } from './archive-hold.ts';
+import { isCountingBusy, logsInLanes, startLanes } from './archive-lanes.ts';
+import {
+  adoptStandings,
+  adoptStores,
+  circuitOf,
+  countingStores,
+  looksOf,
+  update,
+} from './archive-records.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
 import { whileStaging } from './archive-staging.ts';
+import { storesShort, switchStores } from './archive-switch.ts';
+import { adoptWaiting, keyOf } from './archive-waiting.ts';
+import { nowText } from './now.ts';
 
 /** What a round achieved. */
 export interface RoundResult {
@@ -23,45 +36,89 @@ export interface RoundResult {
 }
 
 /**
- * One round of archiving: hold the epoch, carry out what operators decided, look at the server, stage what is
- * closed, transfer ahead in parallel, commit in order, release, and close the open log where its
- * time has come.
+ * One round of archiving: hold the epoch, carry out what operators decided, look at the server, decide
+ * which stores count, stage what is closed, give each store what it lacks, wait for those that count,
+ * and close the open log where its time has come. What goes to a store goes on beyond the round.
  */
 export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> {
   entity.phase = 'discovering';
+  const before = entity.segmentsArchived;
   const settings = await controlActivities().archiveSettings(entity.input);
   entity.host = settings.host;
+  adoptStores(entity, settings.stores);
   await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
-  // First of all: what comes after it may fail, and the server purges all the same.
+  await switchStores(entity, settings, found);
+  // Before all that may fail: the server purges all the same.
   const ready = await stage(entity, settings, found);
   await noteProblems(entity, found.problems);
-  if (found.release.length > 0)
-    await hostActivities(settings.host).releaseBinlogs({ ...entity.input, logs: found.release });
+  await release(entity, settings, found);
   entity.phase = 'transferring';
-  const archived =
-    ready.length === 0
-      ? 0
-      : await whileStaging(entity, settings.host, () => archiveInOrder(entity, settings, ready));
+  startLanes(entity, settings, { archive: ready, stores: found.stores });
+  if (isCountingBusy(entity)) await whileStaging(entity, settings.host, () => countingStoresIdle(entity));
+  throwFailures(entity);
   await rotateIfDue(entity, settings, found.open);
-  return { settings, archived };
+  return { settings, archived: entity.segmentsArchived - before };
 }
 
 /** Sees what is closed, what is archived, and what cannot be archived. */
 async function lookAtSource(entity: ArchiveEntity, { host }: ArchiveSettings): Promise<Discovery> {
+  entity.committed.clear();
   const found = await hostActivities(host).discoverBinlogs({
     ...entity.input,
+    stores: looksOf(entity),
     heads: entity.heads,
     setAside: setAsideOf(entity),
     givenUp: entity.givenUp,
   });
-  entity.heads = found.heads;
-  entity.backlog = found.backlog;
-  entity.archivedThrough = found.archivedThrough;
-  for (const ticket of ticketsOfRound(entity)) ticket.remaining ??= found.backlog.logs;
+  const unread = entity.heads.filter((head) => !found.heads.some(({ store }) => store === head.store));
+  entity.heads = [...found.heads, ...unread];
+  entity.archivedThrough = found.archivedThrough ?? entity.archivedThrough;
+  adoptStandings(entity, found.stores);
+  for (const { store, failure } of found.stores) noteRead(entity, store, failure);
+  await reachUnread(entity, host, found);
+  noteRetention(entity, found.retention);
+  adoptWaiting(entity, found);
   return found;
+}
+
+/** A store that could not be read counts a failure; one that says something else is told of. */
+function noteRead(
+  entity: ArchiveEntity,
+  store: string,
+  failure: Discovery['stores'][number]['failure'],
+): void {
+  if (failure === null) return;
+  const error = new AppError(failure);
+  if (isStoreFailure(failure.code)) noteStoreFailure(entity, store, error);
+  else update(entity, store, { failure: failureOf(error, nowText()) });
+}
+
+/** Tries a store that counts and could not be read, until it answers or is given up. */
+async function reachUnread(entity: ArchiveEntity, host: string, found: Discovery): Promise<void> {
+  for (const { store } of countingStores(entity)) {
+    const standing = found.stores.find((it) => it.store === store);
+    if (standing?.failure == null || circuitOf(entity, store).kind !== 'closed') continue;
+    try {
+      await onStore(entity, host, store, () => storeTries(host).reachStore({ ...entity.input, store }));
+      // What was found without it is looked at anew.
+      entity.wake = true;
+    } catch (error) {
+      if (circuitOf(entity, store).kind === 'closed') throw error;
+    }
+  }
+}
+
+/** Tells the log once for each level that the alarm reaches; `status` tells all of it. */
+function noteRetention(entity: ArchiveEntity, alarm: RetentionAlarm): void {
+  const before = entity.retention?.level ?? 'none';
+  entity.retention = alarm;
+  if (alarm.level === before || alarm.reason !== 'counting-down') return;
+  const { level, binlog, minutesLeft, atRisk } = alarm;
+  if (level !== 'none')
+    log.warn('the server will purge what is not archived', { level, binlog, minutesLeft, ...atRisk });
 }
 
 /** Links closed logs, before the server can purge them. Gives back those that are safe now. */
@@ -75,110 +132,30 @@ async function stage(
   const [vanished] = found.stage.slice(count);
   if (vanished === undefined) return found.archive;
   entity.wake = true;
-  const cut = found.archive.findIndex(
-    ({ log }) => log.binlog === vanished.binlog && log.createdAt === vanished.createdAt,
-  );
+  const cut = found.archive.findIndex(({ log: it }) => keyOf(it) === keyOf(vanished));
   return cut < 0 ? found.archive : found.archive.slice(0, cut);
 }
 
-/** Seals and uploads several logs at once, and commits them one by one, oldest first. */
-async function archiveInOrder(
-  entity: ArchiveEntity,
-  settings: ArchiveSettings,
-  logs: readonly PlannedLog[],
-): Promise<number> {
-  let goesOn = true;
-  const mayStart = (): boolean => goesOn && entity.mode === 'running';
-  const transfer = (planned: PlannedLog) => transferLog(entity, settings, planned);
-  const outcomes = startAhead(logs, settings.parallelTransfers, transfer, mayStart);
-  let archived = 0;
-  let failure: { readonly error: unknown } | null = null;
-  for (const [index, planned] of logs.entries()) {
-    const outcome = await outcomes[index];
-    // Every transfer under way is awaited, so that none goes on unseen into the next round.
-    if (!goesOn || outcome === undefined || outcome.status === 'not-started') continue;
-    try {
-      if (outcome.status === 'failed') throw outcome.error;
-      await commit(entity, settings, planned, outcome.value);
-      archived += 1;
-    } catch (error) {
-      if (await isFenced(entity, settings, planned, error)) continue;
-      goesOn = false;
-      if (!(await isDeadLetter(entity, planned, error))) failure = { error };
-    }
-  }
-  if (failure !== null) throw failure.error;
-  return archived;
+/** Removes what needs no staging any more, where nobody reads it at this moment. */
+async function release(entity: ArchiveEntity, { host }: ArchiveSettings, found: Discovery): Promise<void> {
+  const busy = logsInLanes(entity);
+  const logs = found.release.filter((it) => !busy.has(keyOf(it)));
+  if (logs.length > 0) await hostActivities(host).releaseBinlogs({ ...entity.input, logs });
 }
 
-/** Seals a log, and uploads it to every store that lacks it. */
-async function transferLog(
-  entity: ArchiveEntity,
-  { host }: ArchiveSettings,
-  { log, successor, stores }: PlannedLog,
-): Promise<readonly StoredIn[]> {
-  const transfers = transferActivities(host);
-  await transfers.sealSegment({ ...entity.input, planned: { log, successor, stores } });
-  return Promise.all(stores.map((store) => transfers.uploadSegment({ ...entity.input, log, store })));
+/** Waits until nothing goes to a store that counts, or until something happened that changes what is to be done. */
+async function countingStoresIdle(entity: ArchiveEntity): Promise<void> {
+  await condition(() => !isCountingBusy(entity) || entity.wake);
 }
 
-/** Names a log in every catalog; only then it is archived, and its staged files can go. */
-async function commit(
-  entity: ArchiveEntity,
-  { host }: ArchiveSettings,
-  { log }: PlannedLog,
-  stored: readonly StoredIn[],
-): Promise<void> {
-  const done = await hostActivities(host).commitSegment({ ...held(entity), log, stored });
-  entity.archivedThrough = done;
-  forget(entity, log);
-  entity.segmentsArchived += 1;
-  entity.backlog = {
-    logs: entity.backlog.logs - 1,
-    bytes: entity.backlog.bytes - log.lengthBytes,
-  };
-  for (const ticket of ticketsOfRound(entity)) {
-    ticket.archived.push(log.binlog);
-    ticket.remaining = (ticket.remaining ?? 0) - 1;
-  }
-  await hostActivities(host).releaseBinlogs({ ...entity.input, logs: [log] });
-}
-
-/**
- * Deals with a log of an earlier server that was handed away: released where its heirs have all of it,
- * else on the list. False for any other failure. It holds up nobody: no log of that server is added any
- * more, in whatever order.
- */
-async function isFenced(
-  entity: ArchiveEntity,
-  { host }: ArchiveSettings,
-  { log }: PlannedLog,
-  error: unknown,
-): Promise<boolean> {
-  const refusal = refusalOf(error, log.binlog);
-  switch (refusal?.code) {
-    case 'HandedAway':
-      await writeLetter(entity, log, refusal, 'fence');
-      return true;
-    case HEIRS_HAVE_IT:
-      forget(entity, log);
-      await hostActivities(host).releaseBinlogs({ ...entity.input, logs: [log] });
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** Puts a log that cannot be archived as it is on the dead-letter list; false for any other failure. */
-async function isDeadLetter(entity: ArchiveEntity, { log }: PlannedLog, error: unknown): Promise<boolean> {
-  const refusal = refusalOf(error, log.binlog);
-  if (refusal === undefined) return false;
-  if (isPlansMatter(refusal.code)) entity.wake = true;
-  else await writeLetter(entity, log, refusal);
-  return true;
-}
-
-/** What the next look at the server says by itself, and keeps saying until it is mended. */
-function isPlansMatter(code: string): boolean {
-  return code === 'ArchiveGap' || code === 'SegmentLate';
+/** @throws what went wrong for a store that counts; nothing where another store is about to count for it */
+function throwFailures(entity: ArchiveEntity): void {
+  const [failure] = entity.laneFailures;
+  entity.laneFailures = [];
+  if (failure !== undefined) throw failure;
+  const short = storesShort(entity);
+  if (short === null) return;
+  // No other store can count for it, so that looking again at once would change nothing.
+  entity.wake = short.hope === 'switch';
+  if (short.hope === 'none') throw short.error;
 }

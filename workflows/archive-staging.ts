@@ -3,6 +3,7 @@ import { AppError } from '../src/domain/errors.ts';
 import { hostActivities, hostActivitiesOnce } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { describeFailure } from './archive-failures.ts';
+import { isStandingBy } from './archive-hold.ts';
 
 /** How long a closed log lies with the server alone while transfers last: at first, and at most. */
 const FIRST_SECONDS = 30;
@@ -63,7 +64,7 @@ async function stageUntil(
  */
 export async function stageAllTheSame(entity: ArchiveEntity, failure: AppError): Promise<AppError> {
   // What was handed to another is that one's to archive; staged here, it would only fill the disk.
-  const isFenced = entity.hold.kind === 'handed-away' || failure.code === 'StaleEpoch';
+  const isFenced = isStandingBy(entity) || failure.code === 'StaleEpoch';
   if (entity.host === null || isFenced) return failure;
   try {
     await hostActivitiesOnce(entity.host).stageClosed(entity.input);

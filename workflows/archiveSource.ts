@@ -18,6 +18,7 @@ import {
 import { describeFailure } from './archive-failures.ts';
 import { listen } from './archive-handlers.ts';
 import { isStandingBy, noteFence } from './archive-hold.ts';
+import { isAnyBusy, isCountingBusy, stopLanes } from './archive-lanes.ts';
 import { archiveRound } from './archive-round.ts';
 import { stageAllTheSame } from './archive-staging.ts';
 import { archiveDetails } from './archive-words.ts';
@@ -34,6 +35,8 @@ import { nowText } from './now.ts';
 const DEFAULT_POLL_SECONDS = 10;
 /** A run ends after so many rounds, whatever the server suggests. */
 const MAX_ROUNDS = 150;
+/** Then it ends, whatever is under way: Temporal ends a run itself some thousand events later. */
+const MAX_EVENTS = 40_000;
 
 /**
  * Archives the binlogs of one source, for ever. Id `archive/{cluster}/{source}`.
@@ -49,17 +52,25 @@ export async function archiveSource(input: ArchiveSourceInput, carried?: Archive
     await untilRunning(entity);
     const pollSeconds = await roundWithItsFailure(entity);
     showDetails(entity);
-    if (isRunLong(entity)) break;
+    if (isRunLong(entity) && mayEnd(entity)) break;
     await sleepUnlessAsked(entity, pollSeconds);
   }
   // Nobody can hold this up: all who wait are answered, and all else that was asked is carried on.
   endRun(entity);
+  await stopLanes(entity);
   await condition(allHandlersFinished);
   await makeContinueAsNewFunc<typeof archiveSource>()(source, carryOf(entity));
 }
 
 function isRunLong(entity: ArchiveEntity): boolean {
   return workflowInfo().continueAsNewSuggested || entity.round >= MAX_ROUNDS;
+}
+
+/** A run ends when nothing goes to a store: what is cut short would begin anew, a large log perhaps for ever. */
+function mayEnd(entity: ArchiveEntity): boolean {
+  if (!isAnyBusy(entity) || workflowInfo().historyLength > MAX_EVENTS) return true;
+  entity.run = 'draining';
+  return false;
 }
 
 async function untilRunning(entity: ArchiveEntity): Promise<void> {
@@ -79,7 +90,8 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
     entity.lastFailure = null;
     entity.phase = 'waiting';
     for (const ticket of ticketsOfRound(entity)) {
-      if (archived === 0 || (ticket.remaining ?? 0) <= 0) ticket.state = { kind: 'done' };
+      const isIdle = archived === 0 && !entity.wake && !isCountingBusy(entity);
+      if (isIdle || (ticket.remaining ?? 0) <= 0) ticket.state = { kind: 'done' };
     }
     return settings.pollSeconds;
   } catch (error) {

@@ -3,10 +3,10 @@ import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { Signature } from './commit.ts';
-import type { ServerView } from './decide-round.ts';
-import { type SourceView, serversOf } from './discover.ts';
+import { serversOf } from './discover.ts';
 import { type Acceptance, judgeGap } from './judge-gap.ts';
 import { type Repositories, repositoryIn } from './repositories.ts';
+import type { ServerView, SourceView } from './server-view.ts';
 
 export interface AcceptGapOptions {
   /** The source as it is now; the logs that are given up with this one are among `givenUp`. */

@@ -6,73 +6,75 @@ import { newestLine } from './line.ts';
 import { closedInOrder, refOf, type ServerLogs, stemOf } from './log-order.ts';
 import { overtaken, problemOf } from './log-problems.ts';
 import { type ClosedLog, isSettled, joinPlans, planFor } from './round-plan.ts';
+import type { Decided, RoundDecision, ServerView } from './server-view.ts';
 import type { SourceLog } from './source-logs.ts';
-import type { LogRef } from './staging.ts';
+import { type LogRef, stagedStem } from './staging.ts';
+import { planRoom, type StagingRoom, storeIds } from './staging-room.ts';
+import { isLacking, storeNeeds, takersOf } from './store-needs.ts';
 
 /** How many logs one round stages or releases, archives, and reports: history and payloads stay small. */
 const MAX_STAGED = 400;
 const MAX_ARCHIVED = 60;
 const MAX_PROBLEMS = 40;
 
-/** Everything that decides what is done with the logs of one server. */
-export interface ServerView extends ServerLogs {
-  readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
-  /** In how many servers' logs each transaction shall be archived. */
-  readonly redundancy: number;
-  /** Dead letters that wait for an operator. */
-  readonly setAside: readonly LetterRef[];
-  /** Logs that an operator gave up: left alone, and missed by nobody. */
-  readonly givenUp: readonly LetterRef[];
+interface ServerRound extends Pick<Discovery, 'archive' | 'problems'> {
+  readonly decided: readonly Decided[];
+  /** Closed logs that a store which counts lacks. */
+  readonly pending: readonly Decided[];
 }
-
-/** A closed log, its decision, and where it lies. */
-interface Decided {
-  readonly source: SourceLog;
-  readonly decision: ArchiveDecision;
-  readonly lies: 'staged' | 'listed';
-  /** `settled`: archived everywhere, or never to be. */
-  readonly stands: 'pending' | 'set-aside' | 'settled';
-  /** Ids of the stores that lack it. */
-  readonly lacking: readonly string[];
-}
-
-type RoundDecision = Pick<Discovery, 'stage' | 'archive' | 'release' | 'problems' | 'backlog'>;
 
 /**
  * Decides for each closed log of a source, staged or listed, what this round does with it. A source
  * is one server now, the last of these; what it was before, under another server_uuid, comes first,
  * for the newest timeline is the one that is restored. Pure.
  */
-export function decideRound(servers: readonly ServerView[]): RoundDecision {
-  const all: RoundDecision[] = [];
+export function decideRound(
+  servers: readonly ServerView[],
+  stagingMaxBytes = Number.POSITIVE_INFINITY,
+): RoundDecision {
+  const decided = servers.map(decideLogs);
+  const staging = planRoom(servers, decided, stagingMaxBytes);
+  const all: ServerRound[] = [];
   for (const [index, view] of servers.entries()) {
     const earlier = servers.slice(0, index).filter((_, at) => isPending(all[at]));
-    all.push(inTurn(view, decideServer(view), earlier, servers.slice(index + 1)));
+    const round = decideServer(view, decided[index] ?? [], staging);
+    all.push(inTurn(view, round, earlier, servers.slice(index + 1)));
   }
+  const pending = all.flatMap((round) => round.pending);
   return {
-    stage: all.flatMap(({ stage }) => stage).slice(0, MAX_STAGED),
-    archive: all.flatMap(({ archive }) => archive).slice(0, MAX_ARCHIVED),
-    release: all.flatMap(({ release }) => release).slice(0, MAX_STAGED),
+    stage: staging.stage.slice(0, MAX_STAGED),
+    archive: limited(all.flatMap(({ archive }) => archive)),
+    release: staging.release.slice(0, MAX_STAGED),
     // The oldest ones: what is behind them comes up once they are dealt with.
     problems: all.flatMap(({ problems }) => problems).slice(0, MAX_PROBLEMS),
-    backlog: {
-      logs: all.reduce((sum, { backlog }) => sum + backlog.logs, 0),
-      bytes: all.reduce((sum, { backlog }) => sum + backlog.bytes, 0),
-    },
+    backlog: { logs: pending.length, bytes: pending.reduce((sum, { source }) => sum + source.sizeBytes, 0) },
+    stores: storeNeeds(servers, all, staging),
+    pending: new Set(pending.flatMap(({ ref }) => (ref === null ? [] : [stagedStem(ref)]))),
+    lies: staging.lies,
   };
 }
 
-function isPending(decision: RoundDecision | undefined): boolean {
-  return decision !== undefined && decision.backlog.logs > 0;
+/** The next logs of each store: one that is far behind does not fill the list for the others. */
+function limited(archive: readonly PlannedLog[]): PlannedLog[] {
+  const counts = new Map<string, number>();
+  return archive.flatMap((planned) => {
+    const stores = planned.stores.filter((store) => (counts.get(store) ?? 0) < MAX_ARCHIVED);
+    for (const store of stores) counts.set(store, (counts.get(store) ?? 0) + 1);
+    return stores.length === 0 ? [] : [{ ...planned, stores }];
+  });
+}
+
+function isPending(decision: ServerRound | undefined): boolean {
+  return decision !== undefined && decision.pending.length > 0;
 }
 
 /** Keeps timelines in the order of their servers: each begins after those before it, and before those behind it. */
 function inTurn(
   view: ServerView,
-  decision: RoundDecision,
+  decision: ServerRound,
   earlier: readonly ServerView[],
   later: readonly ServerView[],
-): RoundDecision {
+): ServerRound {
   const [first] = decision.archive;
   if (first === undefined) return decision;
   // One that goes on with another's timeline by a handoff has begun, too.
@@ -87,20 +89,12 @@ function inTurn(
   return waits ? { ...decision, archive: [] } : decision;
 }
 
-function decideServer(view: ServerView): RoundDecision {
-  const decided = decideLogs(view);
-  const open = view.listed.at(-1);
-  const refs = decided.map(({ source }) => refOf(view.serverUuid, source));
-  const pending = decided.filter(({ stands }) => stands !== 'settled');
+function decideServer(view: ServerView, decided: readonly Decided[], staging: StagingRoom): ServerRound {
   return {
-    stage: refsWhere(refs, decided, (it) => it.lies === 'listed' && isWorthStaging(it)),
-    archive: plannedLogs(view, decided, refs, open),
-    release: refsWhere(refs, decided, (it) => it.lies === 'staged' && it.stands === 'settled'),
+    decided,
+    pending: decided.filter((log) => view.required.some((store) => isLacking(log, store))),
+    archive: plannedLogs(view, decided, staging),
     problems: decided.flatMap(({ source, decision }) => problemOf(view.serverUuid, source, decision)),
-    backlog: {
-      logs: pending.length,
-      bytes: pending.reduce((sum, { source }) => sum + source.sizeBytes, 0),
-    },
   };
 }
 
@@ -112,50 +106,39 @@ function decideLogs(view: ServerView): readonly Decided[] {
     const isLeftAlone = matches(serverUuid, [...setAside, ...givenUp], source);
     return { source, standing: isLeftAlone ? 'set-aside' : 'wanted' };
   });
-  const plans = view.stores.map(({ state }) =>
-    planFor(state, { serverUuid, gtidMode, redundancy, closed, open }),
-  );
-  return joinPlans(plans).map((decision, index) => {
+  const facts = { serverUuid, gtidMode, redundancy, closed, open };
+  const plans = view.stores.map(({ id, state }) => ({ id, plan: planFor(state, facts) }));
+  const others = view.followers.map(({ id, state }) => ({ id, plan: planFor(state, facts) }));
+  return joinPlans(plans.map(({ plan }) => plan)).map((decision, index) => {
     const { source } = closed[index] as ClosedLog;
     return {
       source,
+      ref: refOf(serverUuid, source),
       decision,
       lies: stagedStems.has(stemOf(serverUuid, source)) ? 'staged' : 'listed',
       stands: standingOf(decision, matches(serverUuid, givenUp, source) ? 'given-up' : 'wanted'),
-      lacking: lackingStores(view, plans, index),
+      byStore: new Map(
+        [...plans, ...others].flatMap(({ id, plan }) => {
+          const own = plan[index];
+          return own === undefined ? [] : [[id, own] as const];
+        }),
+      ),
     };
   });
 }
 
-function lackingStores(
-  { stores }: ServerView,
-  plans: readonly (readonly ArchiveDecision[])[],
-  index: number,
-): string[] {
-  return stores
-    .filter((_, store) => {
-      const decision = plans[store]?.[index];
-      return decision === undefined || !isSettled(decision);
-    })
-    .map(({ id }) => id);
-}
-
-function plannedLogs(
-  view: ServerView,
-  decided: readonly Decided[],
-  refs: readonly (LogRef | null)[],
-  open: SourceLog | undefined,
-): PlannedLog[] {
-  return decided.flatMap(({ decision, lacking }, index) => {
-    const log = refs[index];
-    if (
-      (decision.kind !== 'archive' && decision.kind !== 'start-timeline') ||
-      log === null ||
-      log === undefined
-    )
-      return [];
-    const behind = index + 1 < decided.length ? refs[index + 1] : open && refOf(view.serverUuid, open);
-    return [{ log, successor: behind ?? null, stores: lacking }];
+/** The logs that go to stores now, each with those that take it. */
+function plannedLogs(view: ServerView, decided: readonly Decided[], staging: StagingRoom): PlannedLog[] {
+  const open = view.listed.at(-1);
+  const takers = takersOf(view, decided, staging);
+  return decided.flatMap((log, index) => {
+    const { ref } = log;
+    const stores = takers[index] ?? [];
+    if (ref === null || stores.length === 0) return [];
+    const lackedBy = storeIds(view).filter((store) => isLacking(log, store));
+    const behind =
+      index + 1 < decided.length ? decided[index + 1]?.ref : open && refOf(view.serverUuid, open);
+    return [{ log: ref, successor: behind ?? null, stores, lackedBy }];
   });
 }
 
@@ -166,18 +149,6 @@ export function closedRefs({ serverUuid, listed, staged }: ServerLogs): readonly
     const ref = stagedStems.has(stemOf(serverUuid, log)) ? null : refOf(serverUuid, log);
     return ref === null ? [] : [ref];
   });
-}
-
-function refsWhere(
-  refs: readonly (LogRef | null)[],
-  decided: readonly Decided[],
-  wanted: (it: Decided) => boolean,
-): LogRef[] {
-  return refs.filter((ref, index): ref is LogRef => ref !== null && wanted(decided[index] as Decided));
-}
-
-function isWorthStaging({ decision }: Decided): boolean {
-  return ['archive', 'start-timeline', 'gap', 'waits'].includes(decision.kind);
 }
 
 function standingOf(decision: ArchiveDecision, operator: 'given-up' | 'wanted'): Decided['stands'] {

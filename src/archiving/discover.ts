@@ -1,15 +1,20 @@
 import type { CatalogHead } from '../catalog/chain.ts';
 import type { SourceConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
+import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import { readBinaryLogs, readServerFacts, type ServerFacts } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
-import { archivedThroughOf, decideRound, type ServerView } from './decide-round.ts';
+import { archivedThroughOf, decideRound } from './decide-round.ts';
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
-import type { Repositories, Repository } from './repositories.ts';
+import { knownStores, readStores, type StoreLook, type StoreReads } from './read-stores.ts';
+import { assertOneRepository, type Repositories, type Repository } from './repositories.ts';
+import type { ServerView, SourceView, StoreRead } from './server-view.ts';
 import { type PeekCache, readSourceLogs, type SourceLog } from './source-logs.ts';
 import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
+import { retentionOf, standInsOf, standingsOf } from './standings.ts';
+import { fullerThan, splitStores } from './store-needs.ts';
 import { listStagedServers, removeLeftovers } from './tidy.ts';
 
 /** What a look at the server and at the staging folder needs. */
@@ -17,6 +22,10 @@ export interface LookOptions {
   readonly source: SourceConfig;
   readonly session: MysqlSession;
   readonly cache: PeekCache;
+  /** All stores of the cluster. */
+  readonly stores: readonly StoreLook[];
+  /** Bound of the staging folder. */
+  readonly stagingMaxBytes: number;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
   /** Logs that an operator gave up. */
@@ -31,36 +40,43 @@ export interface DiscoverOptions extends LookOptions {
   readonly nowMs: number;
 }
 
-/** A look at a source, before anything is decided. */
-export interface SourceView {
-  readonly facts: ServerFacts;
-  /** Servers that this source was before and whose logs still lie staged, oldest first. */
-  readonly earlier: readonly ServerView[];
-  readonly present: ServerView;
-}
-
 /**
  * Looks at the server, the staging folder and every catalog, and decides what is to be done with
- * each closed log. Changes nothing but what crashes left in the staging folder; where a catalog
- * cannot be read, it stages what is closed before it says so.
+ * each closed log. Changes nothing but what crashes left in the staging folder; where no catalog is
+ * known, or one cannot be trusted, it stages what is closed before it says so.
  *
  * @throws refused `GtidModeOff`, `BinlogOff`, `WrongBinlogDir`, `RepositoryMissing`; corrupt
- *   `CatalogBroken`; unavailable
+ *   `CatalogBroken`; conflict `RepositoriesDiffer`; unavailable
  */
 export async function discover(options: DiscoverOptions): Promise<Discovery> {
   const { stagingDir } = options.source;
   const view = await viewOrStage(options);
-  const { serverUuid, listed, stores } = view.present;
+  const { serverUuid, listed, stores, followers } = view.present;
+  const known = [...stores, ...followers];
+  assertOneRepository(known.map(({ state }) => state.repositoryId));
   await ensureStagingDir(stagingDir, serverUuid);
   for (const server of await listStagedServers(stagingDir)) await removeLeftovers(stagingDir, server);
-  const [primary] = stores;
+  const { stores: needs, pending, lies, ...decision } = decideRound(serversOf(view), options.stagingMaxBytes);
   return {
     serverUuid,
-    ...decideRound(serversOf(view)),
+    ...decision,
+    stores: standingsOf(view, needs),
+    ...standInsOf(known),
+    retention: retentionOf(view, { pending, lies }, options.nowMs),
     open: openLog(listed.at(-1), options.nowMs),
-    heads: stores.map(({ id, state }) => ({ store: id, ...state.head })),
-    archivedThrough: primary === undefined ? null : archivedThroughOf(primary.state, serverUuid),
+    heads: known.map(({ id, state }) => ({ store: id, ...state.head })),
+    archivedThrough: throughAll(view.present),
   };
+}
+
+/** How far every store that counts reaches: as the one says that has the least. Null where one is not known. */
+function throughAll({ serverUuid, stores, followers, required }: ServerView): Discovery['archivedThrough'] {
+  const counting = [...stores, ...followers].filter(({ id }) => required.includes(id));
+  if (counting.length < required.length) return null;
+  const [least] = counting.toSorted(
+    (a, b) => a.state.segmentsOf(serverUuid).length - b.state.segmentsOf(serverUuid).length,
+  );
+  return least === undefined ? null : archivedThroughOf(least.state, serverUuid);
 }
 
 /** All that a source was and is, the present server last. */
@@ -71,19 +87,32 @@ export function serversOf({ earlier, present }: SourceView): readonly ServerView
 /** Reads everything that decides a round, and changes nothing. @throws as `discover` */
 export async function viewSource(options: DiscoverOptions): Promise<SourceView> {
   const facts = await archivableFacts(options.session);
-  return viewLogs(options, facts, await readStores(options));
+  const { repositories, stores, heads } = options;
+  return viewLogs(options, facts, await readStores(repositories, stores, heads));
+}
+
+/** As `viewSource`, where every store that counts must be reached. @throws unavailable, too */
+export async function viewWhole(options: DiscoverOptions): Promise<SourceView> {
+  const view = await viewSource(options);
+  const failed = view.reads.find(
+    (read) => read.failure !== null && view.present.required.includes(read.store),
+  );
+  if (failed?.failure == null) return view;
+  throw new AppError({ ...failed.failure, facts: { store: failed.store } });
 }
 
 async function viewOrStage(options: DiscoverOptions): Promise<SourceView> {
+  const { repositories, stores, heads } = options;
   const facts = await archivableFacts(options.session);
-  let stores: ServerView['stores'];
+  let reads: StoreReads;
   try {
-    stores = await readStores(options);
+    reads = await readStores(repositories, stores, heads);
+    if (reads.known.length === 0) throw noStoreKnown(reads.reads);
   } catch (error) {
-    await stageClosed(options, options.repositories.all);
+    await stageClosed(options, repositories.all);
     throw error;
   }
-  return viewLogs(options, facts, stores);
+  return viewLogs(options, facts, reads);
 }
 
 /**
@@ -94,27 +123,17 @@ async function viewOrStage(options: DiscoverOptions): Promise<SourceView> {
  */
 export async function stageClosed(options: LookOptions, repositories: readonly Repository[]): Promise<void> {
   const facts = await archivableFacts(options.session);
-  const known = repositories.flatMap(({ store, catalog }) =>
-    catalog.known === null ? [] : [{ id: store.id, state: catalog.known }],
-  );
+  const found = knownStores(repositories);
   // A catalog that nobody has read yet may lack what the others name.
-  const stores = known.length === repositories.length ? known : [];
-  await stageUnread((await viewLogs(options, facts, stores)).present, options.source);
-}
-
-function readStores({ repositories, heads }: DiscoverOptions): Promise<ServerView['stores']> {
-  return Promise.all(
-    repositories.all.map(async ({ store, catalog }) => {
-      const seen = heads.get(store.id);
-      return { id: store.id, state: await catalog.read(seen === undefined ? {} : { expectAtLeast: seen }) };
-    }),
-  );
+  const known = found.length === repositories.length ? found : [];
+  const { present } = await viewLogs(options, facts, { known, reads: [] });
+  await stageUnread(present, options.source, options.stagingMaxBytes);
 }
 
 async function viewLogs(
   options: LookOptions,
   facts: ServerFacts,
-  stores: ServerView['stores'],
+  { known, reads }: StoreReads,
 ): Promise<SourceView> {
   const { source, session, cache, setAside, givenUp } = options;
   const { serverUuid, gtidMode } = facts;
@@ -122,13 +141,43 @@ async function viewLogs(
   const staged = await readStagedServers(source.stagingDir, serverUuid, cache);
   const listing = await readBinaryLogs(session);
   const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  const shared = { stores, setAside, givenUp, redundancy: source.redundancy };
+  const present = { serverUuid, listed, staged: staged.present };
+  const earlier = staged.earlier.map((server) => ({ ...server, listed: [] }));
+  const unknown = options.stores.map(({ store }) => store).filter((id) => !known.some((it) => it.id === id));
+  const shared = {
+    ...splitStores(
+      known,
+      policyIn(options.stores),
+      (store) => fullerThan(store, known, [...earlier, present]) !== undefined,
+    ),
+    unknown,
+    required: options.stores.filter(({ policy }) => policy === 'required').map(({ store }) => store),
+    setAside,
+    givenUp,
+    redundancy: source.redundancy,
+  };
   return {
     facts,
     // No server vouches for these any more; they were written with GTIDs, or they are refused when they are sealed.
-    earlier: staged.earlier.map((server) => ({ ...server, ...shared, listed: [], gtidMode: 'ON' })),
-    present: { ...shared, serverUuid, gtidMode, listed, staged: staged.present },
+    earlier: earlier.map((server) => ({ ...server, ...shared, gtidMode: 'ON' })),
+    present: { ...shared, ...present, gtidMode },
+    reads,
   };
+}
+
+function policyIn(looks: readonly StoreLook[]): (store: string) => StorePolicy {
+  return (store) => looks.find((look) => look.store === store)?.policy ?? 'catch-up';
+}
+
+/** No catalog was ever read by this process, and none can be read now. */
+function noStoreKnown(reads: readonly StoreRead[]): AppError {
+  const failure = reads.find((read) => read.failure !== null)?.failure;
+  return new AppError({
+    code: failure?.code ?? 'StoresHeldBack',
+    kind: 'unavailable',
+    message: failure?.message ?? 'No store can be asked now, so nothing is archived; it is tried again.',
+    hint: failure?.hint ?? 'See pitrail status for the reason of each store.',
+  });
 }
 
 async function archivableFacts(session: MysqlSession): Promise<ServerFacts> {

@@ -1,5 +1,7 @@
 import type { ErrorKind } from '../domain/errors.ts';
 import type { ServerUuid, Sha256 } from '../domain/identity.ts';
+import type { RetentionAlarm } from '../domain/routing/retention-alarm.ts';
+import type { StandIn, StoreHandoffFacts } from '../domain/routing/store-handoff.ts';
 import type { LogRef } from './staging.ts';
 
 /** A log on the dead-letter list, told apart from others of its name. */
@@ -24,8 +26,10 @@ export interface PlannedLog {
   readonly log: LogRef;
   /** The log behind it, whose PREVIOUS_GTIDS prove its end; null where there is none. */
   readonly successor: LogRef | null;
-  /** Ids of the stores that lack it. */
+  /** Ids of the stores that take it now. */
   readonly stores: readonly string[];
+  /** Ids of all stores that lack it, or of which it is not known. */
+  readonly lackedBy: readonly string[];
 }
 
 /** The log that the server writes now. */
@@ -33,6 +37,32 @@ export interface OpenLog {
   readonly binlog: string;
   readonly ageSeconds: number;
   readonly holds: 'transactions' | 'nothing';
+}
+
+/** Why a store could not be used, in the words of its error. */
+export interface StoreFailure {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** How a store stands for a source. */
+export interface StoreStanding {
+  readonly store: string;
+  /** `known`: not read now, but before; `unknown`: nothing of its catalog is known. */
+  readonly status: 'read' | 'known' | 'unknown';
+  readonly failure: StoreFailure | null;
+  /** Null where nothing is known. */
+  readonly epoch: number | null;
+  /** All GTIDs that it holds, of any source, canonical; null where nothing is known. */
+  readonly coveredGtids: string | null;
+  /** Closed logs of this source that it lacks. */
+  readonly backlog: { readonly logs: number; readonly bytes: number };
+  /** A store from which it must be filled before it takes logs; else null. */
+  readonly fillFrom: string | null;
+  /** The last log of the present server that it holds. */
+  readonly through: { readonly binlog: string; readonly lastCommit: string | null } | null;
 }
 
 /** What a look at a source found, and what is to be done. Plain JSON, bounded in size. */
@@ -46,7 +76,14 @@ export interface Discovery {
   readonly release: readonly LogRef[];
   /** What only an operator can decide. */
   readonly problems: readonly LogProblem[];
-  /** Closed logs that are not in every store. */
+  readonly stores: readonly StoreStanding[];
+  /** Which stores count for others, by the newest handoffs that a catalog names. */
+  readonly standIns: readonly StandIn[];
+  /** For each of them that can be compared now, whether both catalogs hold the same. */
+  readonly comparisons: StoreHandoffFacts['comparisons'];
+  /** How long the server keeps what is not archived. */
+  readonly retention: RetentionAlarm;
+  /** Closed logs that are not in every store that counts. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
   readonly open: OpenLog | null;
   readonly heads: readonly { readonly store: string; readonly sequence: number; readonly sha256: Sha256 }[];

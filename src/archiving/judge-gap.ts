@@ -1,11 +1,12 @@
 import type { CatalogState } from '../catalog/fold.ts';
 import { placeLog } from '../domain/archive-line.ts';
 import { type BinlogName, binlogIndex, isBinlogName } from '../domain/identity.ts';
-import { matches, type ServerView } from './decide-round.ts';
+import { matches } from './decide-round.ts';
 import type { LetterRef } from './discovery.ts';
 import { newestLine } from './line.ts';
 import { closedInOrder } from './log-order.ts';
 import { isSettled, planFor } from './round-plan.ts';
+import type { ServerView } from './server-view.ts';
 import type { SourceLog } from './source-logs.ts';
 
 /** What an operator accepts as lost: the transactions before a log, or a log itself. */

@@ -2,7 +2,7 @@ import type { Judgement } from '../catalog/catalog.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import type { BinlogName, ServerUuid } from '../domain/identity.ts';
 import type { Signature } from './commit.ts';
-import type { Repositories } from './repositories.ts';
+import type { Repository } from './repositories.ts';
 
 /** A refusal as the catalog keeps it. */
 export interface RefusalRecord {
@@ -14,15 +14,15 @@ export interface RefusalRecord {
 }
 
 /**
- * Writes down in every store that a log was refused, so that whoever reads the archive knows. Can be
+ * Writes down in these stores that a log was refused, so that whoever reads the archive knows. Can be
  * run again: the same refusal is written once.
  */
 export async function recordRefusal(
-  repositories: Repositories,
+  repositories: readonly Repository[],
   refusal: RefusalRecord,
   sign: Signature,
 ): Promise<void> {
-  for (const { catalog } of repositories.all) {
+  for (const { catalog } of repositories) {
     const state = await catalog.read();
     if (judge(state, refusal).decision === 'stands') continue;
     await catalog.append({ kind: 'segment-refused', ...refusal }, sign(), (now) => judge(now, refusal));

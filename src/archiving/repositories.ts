@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { type AppendBy, type Catalog, openCatalog } from '../catalog/catalog.ts';
 import { loadSigningKey, loadTrustedKey } from '../catalog/keys.ts';
-import type { ClusterConfig, EncryptionConfig } from '../config/types.ts';
+import type { ClusterConfig, EncryptionConfig, StoreRules } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import { formatInstant, type Micros } from '../domain/time.ts';
@@ -29,9 +29,13 @@ export interface Repositories {
 
 /**
  * Opens every store of a cluster, with key and signing keys. Nothing is read from the stores yet.
+ * `guard` is put around each store.
  * @throws config, refused where a key is absent or exposed
  */
-export async function openRepositories(cluster: ClusterConfig): Promise<Repositories> {
+export async function openRepositories(
+  cluster: ClusterConfig,
+  guard: (store: ObjectStore, rules: StoreRules) => ObjectStore = (store) => store,
+): Promise<Repositories> {
   const key = await loadEncryptionKey(cluster.encryption);
   const { keyFile, publicKeyFile } = cluster.signing;
   const options = {
@@ -39,8 +43,12 @@ export async function openRepositories(cluster: ClusterConfig): Promise<Reposito
     ...(keyFile === null ? {} : { signingKey: await loadSigningKey(keyFile) }),
     ...(publicKeyFile === null ? {} : { trustedKey: await loadTrustedKey(publicKeyFile) }),
   };
-  const stores = await Promise.all(cluster.stores.map((store) => openStore(store)));
-  const all = stores.map((store) => ({ store, catalog: openCatalog(store, options) }));
+  const all = await Promise.all(
+    cluster.stores.map(async (config) => {
+      const store = guard(await openStore(config), config);
+      return { store, catalog: openCatalog(store, options) };
+    }),
+  );
   return {
     all,
     key,
@@ -62,10 +70,30 @@ export function repositoryIn(repositories: Repositories, storeId: string): Repos
   });
 }
 
-/** The id that all stores of a cluster share. @throws refused where they hold different repositories */
+/** The id that all stores of a cluster share. @throws conflict `RepositoriesDiffer` where they hold different repositories */
 export async function sharedRepositoryId(repositories: Repositories): Promise<RepositoryId> {
   const states = await Promise.all(repositories.all.map(({ catalog }) => catalog.read()));
-  const ids = [...new Set(states.map(({ repositoryId }) => repositoryId))];
+  return assertOneRepository(states.map(({ repositoryId }) => repositoryId));
+}
+
+/**
+ * The id of the repository as it is known, without asking a store; where none is known, as the first
+ * store that answers says. The look at all of them has proven that they agree.
+ * @throws unavailable, refused where no store can be read
+ */
+export async function knownRepositoryId(repositories: Repositories): Promise<RepositoryId> {
+  const known = repositories.all.find(({ catalog }) => catalog.known !== null)?.catalog.known;
+  if (known !== undefined && known !== null) return known.repositoryId;
+  try {
+    return (await Promise.any(repositories.all.map(({ catalog }) => catalog.read()))).repositoryId;
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  }
+}
+
+/** @throws conflict `RepositoriesDiffer` */
+export function assertOneRepository(found: readonly RepositoryId[]): RepositoryId {
+  const ids = [...new Set(found)];
   const [id] = ids;
   if (id !== undefined && ids.length === 1) return id;
   throw new AppError({

@@ -2,6 +2,8 @@ import { connectSource } from '../config/connect-source.ts';
 import { pickCluster, pickSource } from '../config/pick.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig } from '../config/types.ts';
 import type { MysqlSession } from '../mysql/session.ts';
+import { guardByRules } from '../storage/guard/guarded-store.ts';
+import { RateGate } from '../storage/guard/rate-gate.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
@@ -22,17 +24,25 @@ export interface ArchiveSourceContext extends ServerContext {
   readonly repositories: Repositories;
   /** Shared by all sources of the process: what streams a log takes its length from it. */
   readonly budget: ByteBudget;
+  /** As `budget`, for a store that nobody waits for. */
+  followersBudget(store: string): ByteBudget;
+  /** What goes from this source to all stores passes it. */
+  readonly gate: RateGate;
 }
 
 /** Logs of this many bytes in all are streamed at once; a larger one goes alone. Bounds memory, not speed. */
 const STREAMED_BYTES = 48 * 1024 * 1024;
+/** What nobody waits for goes one by one, beside. */
+const FOLLOWERS_BYTES = 1;
 
 /** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
 export class ArchiveResources {
   readonly config: PitrailConfig;
   readonly #repositories = new Map<string, Promise<Repositories>>();
   readonly #budget = new ByteBudget(STREAMED_BYTES);
+  readonly #followersBudgets = new Map<string, ByteBudget>();
   readonly #caches = new Map<string, PeekCache>();
+  readonly #gates = new Map<string, RateGate>();
 
   constructor(config: PitrailConfig) {
     this.config = config;
@@ -54,14 +64,17 @@ export class ArchiveResources {
   /** Opens a source that the configuration names. @throws usage, config, refused */
   async source(clusterName: string, sourceId: string): Promise<ArchiveSourceContext> {
     const server = this.server(clusterName, sourceId);
-    return { ...server, repositories: await this.repositories(clusterName), budget: this.#budget };
+    const gate = this.#gateOf(`${clusterName}/${sourceId}`, server.source);
+    const followersBudget = (store: string) => this.#followersBudgetOf(`${clusterName}/${store}`);
+    const repositories = await this.repositories(clusterName);
+    return { ...server, repositories, budget: this.#budget, followersBudget, gate };
   }
 
   /** The stores of a cluster, opened at the first call; one that failed to open is tried again. */
   repositories(clusterName: string): Promise<Repositories> {
     const known = this.#repositories.get(clusterName);
     if (known !== undefined) return known;
-    const opening = openRepositories(pickCluster(this.config, clusterName));
+    const opening = openRepositories(pickCluster(this.config, clusterName), guardByRules);
     this.#repositories.set(clusterName, opening);
     opening.catch(() => this.#repositories.delete(clusterName));
     return opening;
@@ -71,6 +84,18 @@ export class ArchiveResources {
   async close(): Promise<void> {
     const opened = await Promise.allSettled(this.#repositories.values());
     for (const result of opened) if (result.status === 'fulfilled') await result.value.close();
+  }
+
+  #gateOf(name: string, { limitBytesPerSecond }: SourceConfig): RateGate {
+    const known = this.#gates.get(name) ?? new RateGate(limitBytesPerSecond);
+    this.#gates.set(name, known);
+    return known;
+  }
+
+  #followersBudgetOf(store: string): ByteBudget {
+    const known = this.#followersBudgets.get(store) ?? new ByteBudget(FOLLOWERS_BYTES);
+    this.#followersBudgets.set(store, known);
+    return known;
   }
 
   #cacheOf(name: string): PeekCache {

@@ -1,7 +1,9 @@
 import type { SourceConfig } from '../config/types.ts';
-import { closedRefs, decideRound, type ServerView } from './decide-round.ts';
+import { closedRefs, decideRound } from './decide-round.ts';
+import type { ServerView } from './server-view.ts';
 import { stageLogs } from './stage.ts';
-import { ensureStagingDir } from './staging.ts';
+import { ensureStagingDir, type LogRef } from './staging.ts';
+import { STAGING_FACTOR } from './staging-room.ts';
 
 /** How many logs one look stages: where they are copied, it must end in the time of a step. */
 const MAX_STAGED = 100;
@@ -14,9 +16,26 @@ const MAX_STAGED = 100;
  *
  * @throws unavailable `StagingFull`
  */
-export async function stageUnread(view: ServerView, source: SourceConfig): Promise<void> {
+export async function stageUnread(
+  view: ServerView,
+  source: SourceConfig,
+  stagingMaxBytes: number,
+): Promise<void> {
   const { stagingDir, binlogDir } = source;
-  const stage = view.stores.length === 0 ? closedRefs(view) : decideRound([view]).stage;
+  const stage =
+    view.stores.length === 0 ? fitting(view, stagingMaxBytes) : decideRound([view], stagingMaxBytes).stage;
   await ensureStagingDir(stagingDir, view.serverUuid);
   await stageLogs(stagingDir, binlogDir, stage.slice(0, MAX_STAGED));
+}
+
+/** The oldest closed logs that fit into the staging folder beside what lies there. */
+function fitting(view: ServerView, stagingMaxBytes: number): readonly LogRef[] {
+  let bytes = view.staged.reduce((sum, { sizeBytes }) => sum + sizeBytes * STAGING_FACTOR, 0);
+  const refs = closedRefs(view);
+  const cut = refs.findIndex(({ lengthBytes }) => {
+    const isAlone = bytes === 0;
+    bytes += lengthBytes * STAGING_FACTOR;
+    return !isAlone && bytes > stagingMaxBytes;
+  });
+  return cut < 0 ? refs : refs.slice(0, cut);
 }

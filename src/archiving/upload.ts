@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { readFileChunks } from '../binlog/file-chunks.ts';
-import { AppError } from '../domain/errors.ts';
+import type { VerifyDepth } from '../config/types.ts';
+import { AppError, assertNever } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
 import type { SealContext } from '../envelope/context.ts';
@@ -8,12 +9,14 @@ import { RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { faultPoint } from '../process/fault.ts';
 import { isCode, removeIfThere } from '../process/files.ts';
+import type { RateGate } from '../storage/guard/rate-gate.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type ExpectedPlaintext, readSealed, verifyStored } from '../storage/read-back.ts';
 import { requireFacts, type SealedSegment } from './facts-file.ts';
 import { segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { type LogRef, stagedFiles } from './staging.ts';
+import { verifyBeginning } from './verify-beginning.ts';
 
 /** Longer GTID sets would not fit beside the rest into 2 KiB of object metadata; then their digest stands there. */
 const MAX_METADATA_GTIDS = 1024;
@@ -24,13 +27,18 @@ export interface UploadOptions {
   readonly store: ObjectStore;
   readonly repositoryId: RepositoryId;
   readonly key: EnvelopeKey;
+  /** How much of the stored object is read back before it counts. */
+  readonly verify: VerifyDepth;
+  /** What is sent passes it. */
+  readonly gate: RateGate;
   readonly signal: AbortSignal;
   /** Called with the bytes that the store has acknowledged. */
   readonly onProgress: (doneBytes: number) => void;
 }
 
 /**
- * Puts a sealed log into one store and reads it back whole: decrypted, decompressed, compared. An
+ * Puts a sealed log into one store and reads it back: decrypted, decompressed, compared, whole or its
+ * beginning as `verify` says. An
  * object that stands there already is taken where it holds the same binlog, though its ciphertext
  * may be another (the sealed file was lost in a crash and made anew).
  * A crash leaves nothing under the key, or the whole object, which the next try finds.
@@ -44,7 +52,8 @@ export async function uploadSegment(options: UploadOptions): Promise<StoredObjec
   const files = stagedFiles(options.stagingDir, options.log);
   const sealed = await requireFacts(files.facts, options);
   if (!(await isThere(files.sealed))) throw await spoolAltered(options, sealed, 'none: it is gone');
-  const outcome = await store.create(sealed.object.key, spool(files.sealed, sealed, options), {
+  const sent = spool(files.sealed, sealed, options);
+  const outcome = await store.create(sealed.object.key, options.gate.paced(sent, signal), {
     lengthBytes: sealed.object.lengthBytes,
     metadata: metadataOf(sealed.segment),
     signal,
@@ -105,8 +114,16 @@ async function spoolAltered(options: UploadOptions, sealed: SealedSegment, sent:
 
 async function readBack(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
   const { store, key, signal } = options;
-  await verifyStored(store, sealed.object, key, contextOf(options), expected(sealed), { signal });
-  return sealed.object;
+  switch (options.verify) {
+    case 'full':
+      await verifyStored(store, sealed.object, key, contextOf(options), expected(sealed), { signal });
+      return sealed.object;
+    case 'first-8k':
+      await verifyBeginning(sealed, options);
+      return sealed.object;
+    default:
+      return assertNever(options.verify);
+  }
 }
 
 /** Takes the object that stands under the key, where it holds this very log. */

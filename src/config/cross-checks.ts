@@ -24,6 +24,7 @@ export function crossCheck(root: unknown, base: string): Finding[] {
     return [
       ...asArray(cluster['sources']).flatMap((it, i) => checkSource(asObject(it), [...at, 'sources', i])),
       ...asArray(cluster['stores']).flatMap((it, i) => checkStore(asObject(it), [...at, 'stores', i])),
+      ...noneRequired(cluster['stores'], [...at, 'stores']),
       ...duplicateIds(cluster['sources'], [...at, 'sources']),
       ...duplicateIds(cluster['stores'], [...at, 'stores']),
       ...checkFallback(cluster, at),
@@ -149,6 +150,15 @@ function checkSecret(secret: unknown, at: Path): Finding[] {
   const count = ['file', 'env'].filter((key) => key in secret).length;
   if (count === 1) return [];
   return [{ path: at, problem: `${at.at(-1)} needs exactly one of { file: PATH } and { env: NAME }` }];
+}
+
+/** Nothing would ever count as archived. */
+function noneRequired(list: unknown, at: Path): Finding[] {
+  const policies = asArray(list).map((store) => asObject(store)['policy']);
+  if (policies.length === 0 || policies.some((policy) => policy !== 'catch-up')) return [];
+  return [
+    { path: at, problem: 'every store is catch-up: at least one must be required, or nothing is archived' },
+  ];
 }
 
 function duplicateIds(list: unknown, at: Path): Finding[] {

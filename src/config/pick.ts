@@ -1,6 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import { nearest } from './nearest.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, StoreConfig } from './types.ts';
+import type { ClusterConfig, ClusterStore, PitrailConfig, SourceConfig } from './types.ts';
 
 /** The named cluster, or the only one. @throws usage */
 export function pickCluster(config: PitrailConfig, name: string | null): ClusterConfig {
@@ -13,7 +13,7 @@ export function pickSource(config: PitrailConfig, cluster: ClusterConfig, id: st
 }
 
 /** The named store of a cluster; without a name the first, which is the preferred one. @throws usage */
-export function pickStore(config: PitrailConfig, cluster: ClusterConfig, id: string | null): StoreConfig {
+export function pickStore(config: PitrailConfig, cluster: ClusterConfig, id: string | null): ClusterStore {
   const [first] = cluster.stores;
   if (id === null && first !== undefined) return first;
   return pick('store', '--store', cluster.stores, (store) => store.id, id, config.file);

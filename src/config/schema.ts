@@ -11,6 +11,8 @@ const NAME_RULE =
   'must be 1 to 63 letters, digits, dots, hyphens or underscores, starting with a letter or digit';
 
 const name = z.string().regex(NAME, NAME_RULE);
+const SIZE = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
+const size = (example: string) => z.string().regex(SIZE, `must be a size such as ${example}`);
 const text = z.string().min(1, 'must not be empty');
 const path = z.string().min(1, 'must not be empty').describe('Relative paths are relative to this file.');
 
@@ -48,6 +50,9 @@ const source = z.strictObject({
   user: text,
   password: secret,
   binlogDir: path.describe('Folder of the binary logs on the host of the worker.'),
+  limitPerSecond: size('20MiB')
+    .optional()
+    .describe('Bytes per second that go from this source to all stores together. Default: no limit.'),
 });
 
 const prefix = z
@@ -121,6 +126,21 @@ const store = z.strictObject({
   directory: path.optional().describe('A folder; or give s3 or gcs.'),
   s3: s3.optional().describe('A bucket at AWS, or at any server that speaks S3.'),
   gcs: gcs.optional().describe('A bucket of Google Cloud Storage.'),
+  policy: z
+    .enum(['required', 'catch-up'])
+    .default('required')
+    .describe(
+      'required: nothing is archived before this store has it; catch-up: gets all, and nobody waits for it.',
+    ),
+  limitPerSecond: size('20MiB')
+    .optional()
+    .describe('Bytes per second to this store, and as many from it, of one worker. Default: no limit.'),
+  verify: z
+    .enum(['full', 'first-8k'])
+    .default('full')
+    .describe(
+      'How a stored binlog is proven before it counts as archived: read back whole, or its first 8 KiB with length and checksum.',
+    ),
 });
 
 const fallback = z
@@ -168,6 +188,9 @@ const archive = z.strictObject({
     .describe(
       'Where closed binlogs are hard-linked, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir.',
     ),
+  stagingMaxBytes: size('100GiB')
+    .default('100GiB')
+    .describe('So much may lie in the staging folder of one source; what does not fit waits on the server.'),
   parallelTransfers: z.int().min(1).max(64).default(4),
   level: z.int().min(1).max(19).default(3).describe('zstd level.'),
   redundancy: z
@@ -181,13 +204,10 @@ const archive = z.strictObject({
   fallback: fallback.optional(),
 });
 
-const MEMORY = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
 const restore = z.strictObject({
   scratchDir: path.default('/var/tmp/pitrail').describe('Where throw-away servers and fetched bases lie.'),
   mysqld: path.optional().describe('The server program for restores. Default: the one that is found.'),
-  memory: z
-    .string()
-    .regex(MEMORY, 'must be a size such as 512MiB or 4GiB')
+  memory: size('512MiB or 4GiB')
     .optional()
     .describe('Memory for the throw-away server. Default: decided from what is free.'),
 });
@@ -252,7 +272,7 @@ export type WrittenCluster = WrittenConfig['clusters'][string];
 
 /** Size in bytes of a text such as `4GiB`; K, M, G and T count in 1024. */
 export function parseSize(size: string): number {
-  const [, number = '0', unit = 'B'] = MEMORY.exec(size) ?? [];
+  const [, number = '0', unit = 'B'] = SIZE.exec(size) ?? [];
   const power = 'bkmgt'.indexOf(unit.charAt(0).toLowerCase());
   return Number(number) * 1024 ** power;
 }

@@ -10,6 +10,7 @@ import type {
   SourceConfig,
   SourceEndpoint,
   StoreConfig,
+  StoreRules,
 } from './types.ts';
 
 const DEFAULT_PORT = 3306;
@@ -40,7 +41,7 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   return {
     name,
     sources: cluster.sources.map((source) => settleSource(name, source, archive, base)),
-    stores: cluster.stores.map((store) => settleStore(store, base)),
+    stores: cluster.stores.map((store) => ({ ...settleStore(store, base), ...settleRules(store) })),
     encryption:
       encryption === 'none'
         ? { kind: 'none' }
@@ -50,13 +51,14 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
       pollSeconds: archive.pollSeconds,
       rotateSeconds: archive.rotateSeconds,
       parallelTransfers: archive.parallelTransfers,
+      stagingMaxBytes: parseSize(archive.stagingMaxBytes),
       level: archive.level,
       fallback: settleFallback(archive.fallback),
     },
     restore: {
       scratchDir: resolve(base, restore.scratchDir),
       mysqld: absolute(restore.mysqld),
-      memoryBytes: restore.memory === undefined ? null : parseSize(restore.memory),
+      memoryBytes: sizeOrNull(restore.memory),
     },
     auditFile: absolute(cluster.auditFile) ?? join(resolve(base, restore.scratchDir), 'audit.jsonl'),
   };
@@ -82,6 +84,7 @@ function settleSource(
     stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
     redundancy: archive.redundancy,
     role: archive.fallback?.sources.includes(source.id) === true ? 'fallback' : 'archived',
+    limitBytesPerSecond: sizeOrNull(source.limitPerSecond),
   };
 }
 
@@ -109,6 +112,14 @@ function settleTls(
   if (typeof tls === 'string') return tls;
   if (tls.verify === 'off') return 'required';
   return { verify: tls.verify, ca: tls.ca === undefined ? null : resolve(base, tls.ca) };
+}
+
+function settleRules({ policy, limitPerSecond, verify }: WrittenCluster['stores'][number]): StoreRules {
+  return { policy, verify, limitBytesPerSecond: sizeOrNull(limitPerSecond) };
+}
+
+function sizeOrNull(size: string | undefined): number | null {
+  return size === undefined ? null : parseSize(size);
 }
 
 function settleStore(store: WrittenCluster['stores'][number], base: string): StoreConfig {

@@ -1,3 +1,4 @@
+import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import type { ListenAddress } from './listen.ts';
 import type { SecretRef } from './secret.ts';
 
@@ -26,6 +27,8 @@ export interface SourceConfig {
   readonly redundancy: number;
   /** `fallback`: it is archived only after a handoff named it. */
   readonly role: 'archived' | 'fallback';
+  /** What goes to all stores together; null: no limit. */
+  readonly limitBytesPerSecond: number | null;
 }
 
 export type StoreConfig =
@@ -61,6 +64,20 @@ export type StoreConfig =
       };
     };
 
+/** How a store is treated, wherever it is. */
+export interface StoreRules {
+  readonly policy: StorePolicy;
+  /** In each direction, of one worker; null: no limit. */
+  readonly limitBytesPerSecond: number | null;
+  readonly verify: VerifyDepth;
+}
+
+/** How a stored binlog is proven: `full` reads all of it back. */
+export type VerifyDepth = 'full' | 'first-8k';
+
+/** A store of a cluster. */
+export type ClusterStore = StoreConfig & StoreRules;
+
 export type EncryptionConfig =
   | { readonly kind: 'key-file'; readonly keyFile: string }
   | { readonly kind: 'none' };
@@ -79,6 +96,8 @@ export interface ArchiveConfig {
   /** 0: pitrail closes no binlog by itself. */
   readonly rotateSeconds: number;
   readonly parallelTransfers: number;
+  /** Bound of the staging folder of one source. */
+  readonly stagingMaxBytes: number;
   /** zstd level, 1 to 19. */
   readonly level: number;
   /** Null: no handoff happens by itself. */
@@ -96,7 +115,7 @@ export interface RestoreConfig {
 export interface ClusterConfig {
   readonly name: string;
   readonly sources: readonly SourceConfig[];
-  readonly stores: readonly StoreConfig[];
+  readonly stores: readonly ClusterStore[];
   readonly encryption: EncryptionConfig;
   readonly signing: { readonly keyFile: string | null; readonly publicKeyFile: string | null };
   readonly archive: ArchiveConfig;

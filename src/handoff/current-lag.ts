@@ -1,14 +1,18 @@
 import type { ArchiveSourceContext } from '../archiving/resources.ts';
+import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
+import type { ServerUuid } from '../domain/identity.ts';
 import { type ArchiveLag, archiveLag, lagSeconds } from '../domain/routing/archive-lag.ts';
 import { readServerFacts } from '../mysql/facts.ts';
 import { coveredOf } from './covered.ts';
 import { readLagLogs } from './look.ts';
+import { effective } from './manifests.ts';
 import { within } from './within.ts';
 
 /** A look at the lag takes no longer; a store that is away is no fault of the source. */
-const LAG_MS = 4_000;
+const LAG_MS = 5_000;
+const STORE_MS = 3_000;
 
 /** How far the archive is behind a source. */
 export interface CurrentLag extends ArchiveLag {
@@ -32,12 +36,41 @@ function readLag(context: ArchiveSourceContext): Promise<CurrentLag> {
   return context.withSession(async (session) => {
     const { serverUuid, gtidExecuted } = await readServerFacts(session);
     const logs = await readLagLogs(context, session);
-    const states = await Promise.all(context.repositories.all.map(({ catalog }) => catalog.read()));
-    // Archived is what every store has.
-    const covered = states
-      .map((state) => coveredOf(state, serverUuid))
-      .reduce((one, other) => one.intersect(other));
+    const covered = await coveredWhereItCounts(context, serverUuid);
     const lag = archiveLag(logs, GtidSet.parse(gtidExecuted), covered);
     return { ...lag, seconds: lagSeconds(lag, Date.now()) ?? 0 };
+  });
+}
+
+/** What is archived: every store has it that counts. One that does not is not waited for. */
+async function coveredWhereItCounts(
+  { cluster, repositories }: ArchiveSourceContext,
+  serverUuid: ServerUuid,
+): Promise<GtidSet> {
+  const read = await Promise.allSettled(
+    repositories.all.map(({ store, catalog }) => within(STORE_MS, store.location, () => catalog.read())),
+  );
+  const states = new Map<string, CatalogState>();
+  for (const [index, result] of read.entries()) {
+    const id = repositories.all[index]?.store.id;
+    if (result.status === 'fulfilled' && id !== undefined) states.set(id, result.value);
+  }
+  const counting = effective(cluster.stores, [...states.values()]).filter(
+    ({ policy }) => policy === 'required',
+  );
+  const covered = counting.map(({ store }) => {
+    const state = states.get(store);
+    if (state === undefined) throw notRead(store);
+    return coveredOf(state, serverUuid);
+  });
+  return covered.reduce((one, other) => one.intersect(other));
+}
+
+function notRead(store: string): AppError {
+  return new AppError({
+    code: 'StoreNotRead',
+    kind: 'unavailable',
+    message: `${store} counts and could not be read, so it is not known how far the archive is behind.`,
+    facts: { store },
   });
 }

@@ -1,11 +1,14 @@
 import { newestLine } from '../archiving/line.ts';
 import type { Repositories, Repository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
+import type { StoreConfig, StoreRules } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import type { ServerUuid } from '../domain/identity.ts';
 import { oneLine } from '../domain/routing/catalog-view.ts';
 import { CLOSED_CIRCUIT } from '../domain/routing/circuit.ts';
 import { holderOf, type StandingHandoff, type StoreManifest } from '../domain/routing/handoff-facts.ts';
+import { effectivePolicies, standInsAfter } from '../domain/routing/store-handoff.ts';
+import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import { coveredOn } from './covered.ts';
 import { within } from './within.ts';
 
@@ -21,6 +24,8 @@ export interface ArchiveStanding {
 }
 
 export interface StandingRequest {
+  /** How the stores count by the configuration. */
+  readonly stores: readonly Pick<StoreConfig & StoreRules, 'id' | 'policy'>[];
   /** Null: who holds the archive by the catalogs, and before any handoff `first`. */
   readonly from: string | null;
   /** The only source that may have been archived before any handoff; null where there are several. */
@@ -44,7 +49,10 @@ export async function readStanding(
     null;
   return {
     from: { source, serverUuid },
-    stores: read.map((it) => manifestOf(it, serverUuid)),
+    stores: effective(request.stores, states).flatMap(({ store, policy }) => {
+      const found = read.find((it) => it.store === store);
+      return found === undefined ? [] : [manifestOf(found, policy, serverUuid)];
+    }),
     epoch: Math.max(0, ...states.map(({ epoch }) => epoch)),
   };
 }
@@ -67,8 +75,26 @@ async function readOne({ store, catalog }: Repository): Promise<ReadStore> {
   }
 }
 
-function manifestOf({ store, state, code }: ReadStore, serverUuid: ServerUuid | null): StoreManifest {
-  const standing = { store, policy: 'required', circuit: CLOSED_CIRCUIT } as const;
+/** How the stores count now: one may stand in for another. */
+export function effective(
+  stores: StandingRequest['stores'],
+  states: readonly CatalogState[],
+): readonly { readonly store: string; readonly policy: StorePolicy }[] {
+  const routes = new Map(
+    states.flatMap((state) => state.handoffs().map(({ epoch, route }) => [epoch, route])),
+  );
+  const inOrder = [...routes].toSorted(([a], [b]) => a - b).map(([, route]) => route);
+  const configured = stores.map(({ id, policy }) => ({ store: id, policy }));
+  return effectivePolicies(configured, standInsAfter(inOrder));
+}
+
+function manifestOf(
+  { store, state, code }: ReadStore,
+  policy: StorePolicy,
+  serverUuid: ServerUuid | null,
+): StoreManifest {
+  // A store that answered is there; one that is away was not read.
+  const standing = { store, policy, circuit: CLOSED_CIRCUIT };
   if (state === null) return { ...standing, kind: 'unread', code };
   const timeline = timelineOf(state, serverUuid);
   return {

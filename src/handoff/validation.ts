@@ -11,6 +11,10 @@ import { readServerFacts } from '../mysql/facts.ts';
 import { faultPoint } from '../process/fault.ts';
 import { coveredOn } from './covered.ts';
 import { readLagLogs } from './look.ts';
+import { within } from './within.ts';
+
+/** How long a store may take to show its catalog before it counts as away. */
+const RECORD_MS = 4_000;
 
 /** What is asked of a handoff that stands: of the store that it fences by. */
 export interface HandoffName {
@@ -81,17 +85,29 @@ export interface HandoffOutcome {
 
 /**
  * Writes down in every store that has the handoff what became of it. Can be run again: the same
- * verdict is written once. A store that is behind gets it by `sync`.
+ * verdict is written once. A store that is away or behind gets it by `sync`.
+ * @throws unavailable where no store could be reached
  */
 export async function recordOutcome(
   { all }: Repositories,
   source: string,
   outcome: HandoffOutcome,
 ): Promise<void> {
+  const tried = await Promise.all(
+    all.map((repository) => recordIn(repository, source, outcome).catch(awayOf)),
+  );
+  const [away] = tried.filter((error) => error !== null);
+  if (away !== undefined && tried.every((error) => error !== null)) throw away;
+}
+
+async function recordIn(
+  { store, catalog }: Repository,
+  source: string,
+  outcome: HandoffOutcome,
+): Promise<null> {
   const { handoffEpoch, verdict } = outcome;
-  for (const { catalog } of all) {
-    const state = await catalog.read();
-    if (!state.handoffs().some(({ epoch }) => epoch === handoffEpoch)) continue;
+  const state = await within(RECORD_MS, store.location, () => catalog.read());
+  if (state.handoffs().some(({ epoch }) => epoch === handoffEpoch)) {
     const by = signAs({ role: 'handoff', source, epoch: state.epoch }, wallClock)();
     await catalog.append({ kind: 'handoff-validated', ...outcome }, by, (now) => {
       const same = now
@@ -101,6 +117,13 @@ export async function recordOutcome(
     });
     faultPoint('handoff.recorded');
   }
+  return null;
+}
+
+/** @throws all but that a store is away */
+function awayOf(error: unknown): AppError {
+  if (error instanceof AppError && error.kind === 'unavailable') return error;
+  throw error;
 }
 
 function gone(epoch: number, store: string): AppError {

@@ -16,7 +16,10 @@ export interface ServerFacts {
   readonly binlogRowImage: string;
   readonly binlogChecksum: 'CRC32' | 'NONE';
   readonly binlogEncryption: boolean;
+  /** 0: nothing expires. */
   readonly binlogExpireLogsSeconds: number;
+  /** Whether what has expired is purged by the server itself. */
+  readonly binlogAutoPurge: 'ON' | 'OFF';
   readonly maxBinlogSizeBytes: number;
   readonly syncBinlog: number;
   readonly flushLogAtTrxCommit: number;
@@ -49,7 +52,8 @@ export interface ForeignEngineTable {
 const FACTS_SQL = `SELECT @@server_uuid serverUuid, @@server_id serverId, @@version version, @@gtid_mode gtidMode,
   @@enforce_gtid_consistency enforceGtidConsistency, @@log_bin logBin, @@binlog_format binlogFormat,
   @@binlog_row_image binlogRowImage, @@binlog_checksum binlogChecksum, @@binlog_encryption binlogEncryption,
-  @@binlog_expire_logs_seconds binlogExpireLogsSeconds, @@max_binlog_size maxBinlogSize,
+  @@binlog_expire_logs_seconds binlogExpireLogsSeconds,
+  @@binlog_expire_logs_auto_purge binlogAutoPurge, @@max_binlog_size maxBinlogSize,
   @@sync_binlog syncBinlog, @@innodb_flush_log_at_trx_commit flushLogAtTrxCommit,
   @@lower_case_table_names lowerCaseTableNames, @@character_set_server characterSetServer,
   @@collation_server collationServer, @@GLOBAL.gtid_executed gtidExecuted, @@GLOBAL.gtid_purged gtidPurged,
@@ -75,6 +79,7 @@ export async function readServerFacts(session: MysqlSession): Promise<ServerFact
     binlogChecksum: oneOf(text('binlogChecksum'), ['CRC32', 'NONE']),
     binlogEncryption: isOn(row['binlogEncryption']),
     binlogExpireLogsSeconds: number('binlogExpireLogsSeconds'),
+    binlogAutoPurge: isOn(row['binlogAutoPurge']) ? 'ON' : 'OFF',
     maxBinlogSizeBytes: number('maxBinlogSize'),
     syncBinlog: number('syncBinlog'),
     flushLogAtTrxCommit: number('flushLogAtTrxCommit'),

@@ -36,6 +36,7 @@ export const FAULT_POINTS = [
   'sync.mid-copy',
   'sync.copied',
   'sync.committed',
+  'switch.anchored',
 ] as const;
 
 export type FaultPoint = (typeof FAULT_POINTS)[number];

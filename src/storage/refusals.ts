@@ -47,6 +47,18 @@ export function storeUnreachable(location: string, detail: string, cause?: unkno
   });
 }
 
+/** The store is reached and says nothing: neither the work nor a small question is answered. */
+export function storeStalled(location: string, silentMs: number): AppError {
+  const seconds = Math.round(silentMs / 1000);
+  return new AppError({
+    code: 'StoreStalled',
+    kind: 'unavailable',
+    message: `${location} has answered nothing for ${seconds} s, so what was under way there was given up. Nothing was lost; it is tried again.`,
+    hint: 'Check the store and the network between it and this host.',
+    facts: { location, silentMs: Math.round(silentMs) },
+  });
+}
+
 /** A body gave another number of bytes than was announced; nothing was created. */
 export function bodyLengthDiffers(key: string, announced: number, found: number): AppError {
   return new AppError({

@@ -98,9 +98,7 @@ export class SyncWatch {
     uploadSegment: ({ cluster, source }, { store }) => binlogUploaded(this.placeOf(cluster, source, store)),
     commitSegment: ({ cluster, source, stored }, { lastCommit }) => {
       const lastCommitMs = lastCommit === null ? null : Date.parse(lastCommit);
-      for (const { store } of stored) {
-        binlogArchived({ cluster, source, store }, { lastCommitMs, nowMs: this.#now() });
-      }
+      binlogArchived({ cluster, source, store: stored.store }, { lastCommitMs, nowMs: this.#now() });
     },
     recordRefusal: ({ cluster, refusal }) => {
       // Written down anew after a gap before it was accepted: it is the same gap.

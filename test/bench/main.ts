@@ -11,7 +11,7 @@ import { withTempDir } from '../../src/process/temp.ts';
 import { generateReplayData } from './replay-data.ts';
 import { describeFigures, type Figures } from './report.ts';
 
-const PARTS = ['seal', 'scan', 'replay'] as const;
+const PARTS = ['seal', 'scan', 'stores', 'throttle', 'replay'] as const;
 const LOG_BYTES = 210_000_000;
 const PART_TIMEOUT_MS = 3 * 3600 * 1000;
 

@@ -8,10 +8,12 @@ import { benchReplay } from './replay.ts';
 import type { ReplayData } from './replay-data.ts';
 import { benchScan } from './scan.ts';
 import { benchSeal } from './seal.ts';
+import { benchStores } from './stores.ts';
+import { benchThrottle } from './throttle.ts';
 
 tuneProcess();
 const [part, dataFile] = process.argv.slice(2);
-if (dataFile === undefined) throw new Error('usage: part.ts seal|scan|replay DATA.json');
+if (dataFile === undefined) throw new Error('usage: part.ts seal|scan|stores|throttle|replay DATA.json');
 const data = JSON.parse(await readFile(dataFile, 'utf8')) as ReplayData;
 process.stdout.write(`${JSON.stringify(await measure(part, data))}\n`);
 
@@ -21,6 +23,10 @@ function measure(name: string | undefined, on: ReplayData): Promise<unknown> {
       return benchSeal(on.binlogPath);
     case 'scan':
       return benchScan(on.binlogPath);
+    case 'stores':
+      return benchStores(on.binlogPath);
+    case 'throttle':
+      return benchThrottle();
     case 'replay':
       return benchReplay(on);
     default:

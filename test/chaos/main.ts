@@ -11,7 +11,7 @@ import { killedHandoff } from './scenarios/killed-handoff.ts';
 import { hostDies, sourcePartition } from './scenarios/partition.ts';
 import { racingWorkers } from './scenarios/racing-workers.ts';
 import { staleWriter } from './scenarios/stale-writer.ts';
-import { storeDies, storeDiesInUpload } from './scenarios/store.ts';
+import { anotherStoreCounts, storeDies, storeDiesInUpload } from './scenarios/store.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   failoverWithoutLoss,
@@ -22,6 +22,7 @@ const SCENARIOS: readonly Scenario[] = [
   racingWorkers,
   killedHandoff,
   storeDies,
+  anotherStoreCounts,
   storeDiesInUpload,
 ];
 

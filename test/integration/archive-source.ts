@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import { discover } from '../../src/archiving/discover.ts';
 import type { Discovery } from '../../src/archiving/discovery.ts';
 import { initRepositories } from '../../src/archiving/init-repositories.ts';
+import { configuredLook } from '../../src/archiving/read-stores.ts';
 import { firstSignature, wallClock } from '../../src/archiving/repositories.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../src/archiving/resources.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -46,7 +47,13 @@ export async function openSource(mysql: TestMysql, binlogDir = mysql.binlogDir):
     storeDir: join(folder.path, 'store'),
     look: () =>
       context.withSession((session) =>
-        discover({ ...context, ...NOTHING_KNOWN, session, nowMs: Date.now() }),
+        discover({
+          ...context,
+          ...NOTHING_KNOWN,
+          ...configuredLook(context.cluster),
+          session,
+          nowMs: Date.now(),
+        }),
       ),
     async close() {
       await resources.close();

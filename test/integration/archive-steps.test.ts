@@ -14,9 +14,12 @@ import { type LogRef, stagedFiles } from '../../src/archiving/staging.ts';
 import { removeLeftovers } from '../../src/archiving/tidy.ts';
 import { uploadSegment } from '../../src/archiving/upload.ts';
 import { openCatalog } from '../../src/catalog/catalog.ts';
+import type { VerifyDepth } from '../../src/config/types.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { StoredObject } from '../../src/domain/segment.ts';
 import { generateKeyFile, noEncryption } from '../../src/envelope/keys.ts';
+import { RateGate } from '../../src/storage/guard/rate-gate.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { type OpenSource, openSource } from './archive-source.ts';
 
@@ -59,14 +62,20 @@ async function sealed(log: LogRef, key = source.context.repositories.key): Promi
   });
 }
 
-async function uploaded(log: LogRef): Promise<StoredObject> {
+async function uploaded(
+  log: LogRef,
+  verify: VerifyDepth = 'full',
+  store?: ObjectStore,
+): Promise<StoredObject> {
   const { repositories, source: config } = source.context;
   const [repository] = repositories.all;
   assert.ok(repository);
   return uploadSegment({
+    verify,
+    gate: new RateGate(null),
     stagingDir: config.stagingDir,
     log,
-    store: repository.store,
+    store: store ?? repository.store,
     repositoryId: await sharedRepositoryId(repositories),
     key: repositories.key,
     signal: never,
@@ -101,6 +110,58 @@ test('a log whose sealed file was lost after its upload is sealed anew, and the 
   assert.notEqual(second.object.sha256, first.object.sha256, 'other ciphertext');
   assert.equal(second.object.key, first.object.key, 'same plaintext');
   assert.deepEqual(await uploaded(log), first.object, 'what lies in the store is what the catalog will say');
+  await archiveWhole(log);
+});
+
+/** The store as it is, whose disk alters an object as soon as it lies there. */
+function alteringStore(store: ObjectStore, objectKey: string, alter: () => Promise<void>): ObjectStore {
+  return {
+    id: store.id,
+    kind: store.kind,
+    location: store.location,
+    async create(key, body, options) {
+      const outcome = await store.create(key, body, options);
+      if (key === objectKey) await alter();
+      return outcome;
+    },
+    read: (key, options) => store.read(key, options),
+    head: (key, options) => store.head(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    close: () => store.close(),
+  };
+}
+
+test('the quick proof of a stored log finds another length and another beginning, the whole one all', async () => {
+  const { log } = await stagedLog();
+  const { object } = await sealed(log);
+  const { repositories } = source.context;
+  const [repository] = repositories.all;
+  assert.ok(repository);
+  const path = join(source.storeDir, object.key);
+  const stored = async (verify: VerifyDepth, alter: () => Promise<void>) => {
+    await rm(path, { force: true });
+    return uploaded(log, verify, alteringStore(repository.store, object.key, alter));
+  };
+  const flip = async (at: number) => {
+    const bytes = await readFile(path);
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    await writeFile(path, bytes);
+  };
+  const isCorrupt = (error: unknown) => error instanceof AppError && error.kind === 'corrupt';
+  assert.deepEqual(await stored('first-8k', async () => undefined), object);
+  await assert.rejects(
+    stored('first-8k', () => truncate(path, object.lengthBytes - 1)),
+    fails('StoredDiffers'),
+  );
+  await assert.rejects(
+    stored('first-8k', () => flip(object.lengthBytes >> 1)),
+    isCorrupt,
+  );
+  await assert.rejects(
+    stored('full', () => flip(object.lengthBytes - 1)),
+    isCorrupt,
+  );
+  await rm(path);
   await archiveWhole(log);
 });
 

@@ -20,6 +20,7 @@ import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser, type TestUser } from '../support/mysql-users.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
+import { PLAIN_RULES } from '../support/store-rules.ts';
 import { createShop, placeOrders } from '../support/workload.ts';
 
 /** Everything that another process needs to take the same backup; the password comes by the environment. */
@@ -103,10 +104,17 @@ async function makeConfig(dir: string, source: TestMysql, s3: TestS3, user: stri
   const cluster: ClusterConfig = {
     name: 'shop',
     sources: [],
-    stores,
+    stores: stores.map((store) => ({ ...store, ...PLAIN_RULES })),
     encryption: { kind: 'key-file', keyFile },
     signing: { keyFile: null, publicKeyFile: null },
-    archive: { pollSeconds: 1, rotateSeconds: 0, parallelTransfers: 2, fallback: null, level: 3 },
+    archive: {
+      pollSeconds: 1,
+      rotateSeconds: 0,
+      parallelTransfers: 2,
+      level: 3,
+      fallback: null,
+      stagingMaxBytes: 1e12,
+    },
     restore: { scratchDir: dir, mysqld: null, memoryBytes: null },
     auditFile: join(dir, 'audit.jsonl'),
   };

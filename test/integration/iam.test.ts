@@ -18,6 +18,7 @@ import { probeStore } from '../../src/storage/probe.ts';
 import { canarySecret } from '../support/canary.ts';
 import { isAllowed, type Policy, s3Policy } from '../support/iam.ts';
 import { type S3Account, startS3, type TestS3 } from '../support/s3.ts';
+import { PLAIN_RULES } from '../support/store-rules.ts';
 import { type RestoreRig, startRestoreRig } from './restore-rig.ts';
 
 const BUCKET = 'shop-pitr';
@@ -190,7 +191,7 @@ test('the conditions of the policies deny an overwrite, and allow every step of 
 });
 
 test('a restorer restores, from this store alone', { timeout: 240_000 }, async () => {
-  const cluster: ClusterConfig = { ...rig.cluster, stores: [storeAs('restore')] };
+  const cluster: ClusterConfig = { ...rig.cluster, stores: [{ ...storeAs('restore'), ...PLAIN_RULES }] };
   const watcher = { onStep: () => undefined, onPlanned: () => undefined, onRetry: () => undefined };
   const outcome = await restoreDirectly(await rig.context({ cluster }), rig.job('latest'), watcher);
   assert.equal(outcome.gtidExecuted, await rig.source.gtidExecuted());

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { StoreConfig } from '../../src/config/types.ts';
+import type { ClusterStore } from '../../src/config/types.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { startApplier } from '../../src/replay/applier.ts';
 import { abandonStep } from '../../src/restoring/abandon-step.ts';
@@ -16,6 +16,7 @@ import { planStep } from '../../src/restoring/plan-step.ts';
 import { replayStep } from '../../src/restoring/replay-step.ts';
 import { verifyStep } from '../../src/restoring/verify-step.ts';
 import { foldersOf, requirePlan } from '../../src/restoring/work-folder.ts';
+import { PLAIN_RULES } from '../support/store-rules.ts';
 import { createShop, placeOrders, tableChecksums } from '../support/workload.ts';
 import { type RestoreRig, startRestored, startRestoreRig } from './restore-rig.ts';
 
@@ -113,7 +114,8 @@ test('what an earlier restore left beside the target is not taken for steps of t
 
 test('a store that was passed over is told of by a plan that is found again, too', async () => {
   const job = rig.job('latest');
-  const away: StoreConfig = {
+  const away: ClusterStore = {
+    ...PLAIN_RULES,
     kind: 'directory',
     id: 'away',
     directory: join(rig.folder.path, 'mount', 'store'),

@@ -33,6 +33,7 @@ import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser } from '../support/mysql-users.ts';
+import { PLAIN_UPLOAD } from '../support/store-rules.ts';
 import { takeBackup } from './base-rig.ts';
 
 const MAIN = {
@@ -194,6 +195,10 @@ export async function archiveClosed(options: ArchiveClosed): Promise<string[]> {
       session,
       repositories,
       cache,
+      stores: repositories.all.map(
+        ({ store }) => ({ store: store.id, policy: 'required', access: 'open' }) as const,
+      ),
+      stagingMaxBytes: 1e12,
       heads: new Map(),
       setAside: [],
       givenUp: [],
@@ -216,7 +221,7 @@ export async function archiveClosed(options: ArchiveClosed): Promise<string[]> {
       const nextPreviousGtids = await successorGtids(source.stagingDir, source.binlogDir, successor);
       const { segment } = await sealSegment({ ...common, nextPreviousGtids, level: 1 });
       for (const { store, catalog } of repositories.all) {
-        const object = await uploadSegment({ ...common, store });
+        const object = await uploadSegment({ ...common, ...PLAIN_UPLOAD, store });
         const sign = signAs({ role: 'test', source: source.id, epoch }, wallClock);
         await commitSegment(catalog, segment, object, sign);
       }

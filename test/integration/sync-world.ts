@@ -19,6 +19,7 @@ import { backupKey } from '../../src/domain/object-keys.ts';
 import { seal } from '../../src/envelope/seal.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
+import { PLAIN_UPLOAD } from '../support/store-rules.ts';
 import { type OpenSource, openSource } from './archive-source.ts';
 import { type CliOptions, type CliRun, pitrail } from './cli-run.ts';
 
@@ -105,7 +106,7 @@ async function archive(mysql: TestMysql, { context, look }: OpenSource, logs: nu
   const { key } = context.repositories;
   for (const { log } of planned) {
     const { segment } = await sealSegment({ ...common, log, key, nextPreviousGtids: null, level: 3 });
-    const object = await uploadSegment({ ...common, log, key, store: repository.store });
+    const object = await uploadSegment({ ...common, ...PLAIN_UPLOAD, log, key, store: repository.store });
     await commitSegment(repository.catalog, segment, object, sign);
     await releaseLog(stagingDir, log);
   }

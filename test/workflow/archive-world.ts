@@ -29,6 +29,9 @@ export interface WorldOptions {
   readonly rotateSeconds?: number;
   /** Further entries of `stores`, as in pitrail.yaml. */
   readonly stores?: readonly unknown[];
+  /** More of the entry of the store `main`, and of the section `archive`. */
+  readonly main?: object;
+  readonly archive?: object;
   /** An already running Temporal server, which the world leaves running. */
   readonly temporal?: TestTemporal;
 }
@@ -145,12 +148,13 @@ function configOf(dir: string, mysql: TestMysql, temporal: TestTemporal, options
             binlogDir: mysql.binlogDir,
           },
         ],
-        stores: [{ id: 'main', directory: 'store' }, ...(options.stores ?? [])],
+        stores: [{ id: 'main', directory: 'store', ...options.main }, ...(options.stores ?? [])],
         encryption: { keyFile: join(dir, 'key') },
         archive: {
           pollSeconds: options.pollSeconds ?? 1,
           rotateSeconds: options.rotateSeconds ?? 0,
           stagingDir: 'staging',
+          ...options.archive,
         },
         restore: { scratchDir: 'scratch' },
       },

@@ -2,7 +2,11 @@
 import { z } from 'zod';
 import { type ErrorKind, EXIT_CODES } from '../../src/domain/errors.ts';
 import type { Claim } from '../../src/domain/routing/hold.ts';
+import type { RetentionAlarm } from '../../src/domain/routing/retention-alarm.ts';
+import type { StandIn } from '../../src/domain/routing/store-handoff.ts';
 import { type Contract, clusterName, sourceId } from './contract.ts';
+import { type RoundFailure, roundFailure } from './failure.ts';
+import { type StoreRecord, standIn, storeRecord } from './stores.ts';
 
 const reasonText = z.string().min(1, 'must say why').max(500, 'is longer than 500 characters');
 
@@ -47,15 +51,6 @@ export interface GivenUp {
   readonly lengthBytes: number;
 }
 
-/** Why the last round could not do its work, in the words of its error. */
-export interface RoundFailure {
-  readonly code: string;
-  readonly kind: string;
-  readonly message: string;
-  readonly hint: string;
-  readonly at: string;
-}
-
 /** How far the archive reaches. */
 export interface ArchivedThrough {
   readonly serverUuid: string;
@@ -96,14 +91,6 @@ const deadLetter: z.ZodType<DeadLetter> = z.strictObject({
   at: z.string(),
 });
 
-const roundFailure: z.ZodType<RoundFailure> = z.strictObject({
-  code: z.string(),
-  kind: z.string(),
-  message: z.string(),
-  hint: z.string(),
-  at: z.string(),
-});
-
 /** What an operator decided about a dead letter; carried out at the start of the next round. */
 export type Decision = DeadLetterDecision & {
   readonly kind: 'retry' | 'accept-gap';
@@ -129,6 +116,10 @@ export interface ArchiveCarry {
   readonly lastFailure: RoundFailure | null;
   /** Why the open binlog could not be closed, at the last try. */
   readonly rotationFailure: RoundFailure | null;
+  /** The stores in the order of the configuration. */
+  readonly stores: readonly StoreRecord[];
+  /** Stores that count in the place of others, by the handoffs that the catalogs name. */
+  readonly standIns: readonly StandIn[];
   /** Someone sent `rotateNow`, and no round has done it yet. */
   readonly rotateAsked: boolean;
   /** The last signal that was refused because its payload was not understood. */
@@ -170,7 +161,9 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
     lastSuccessAt: z.string().nullable(),
     lastFailure: roundFailure.nullable(),
     rotationFailure: roundFailure.nullable(),
-    // A run of an earlier version hands over neither.
+    // A run of an earlier version hands over none of these.
+    stores: z.array(storeRecord).default([]),
+    standIns: z.array(standIn).default([]),
     rotateAsked: z.boolean().default(false),
     lastRefusedSignal: z.string().nullable().default(null),
   }),
@@ -190,8 +183,10 @@ export interface ArchiveStatus extends ArchiveCarry {
     | 'paused'
     | 'failing'
     | 'standing-by';
-  /** Closed binlogs not yet in every store, as of the last look. */
+  /** Closed binlogs not yet in every store that counts. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
+  /** How long the server keeps what is not archived; null before the first look of a run. */
+  readonly retention: RetentionAlarm | null;
 }
 
 /** Result of the update `archiveNow`: what became of the logs that were closed when it was asked. */

@@ -1,8 +1,9 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
-import { serversOf, viewSource } from '../../archiving/discover.ts';
+import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import type { LogProblem, PlannedLog } from '../../archiving/discovery.ts';
+import { configuredLook } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import { stagedFiles } from '../../archiving/staging.ts';
 import { scanFile } from '../../binlog/scan.ts';
@@ -69,12 +70,13 @@ async function lookAt(context: ArchiveSourceContext, session: MysqlSession): Pro
     session,
     repositories,
     cache,
+    ...configuredLook(context.cluster),
     heads: new Map(),
     setAside: [],
     givenUp: [],
     nowMs: Date.now(),
   };
-  const view = await viewSource(look);
+  const view = await viewWhole(look);
   const { archive, problems, backlog } = decideRound(serversOf(view));
   const logs: DryRunLog[] = [];
   for (const planned of archive) logs.push(await describeLog(context, planned));

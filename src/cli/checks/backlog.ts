@@ -2,8 +2,9 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
-import { serversOf, viewSource } from '../../archiving/discover.ts';
+import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import { claimHold } from '../../archiving/hold.ts';
+import { configuredLook } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import type { PitrailConfig, SourceConfig } from '../../config/types.ts';
 import { readBinlogScope } from '../../mysql/binlog-scope.ts';
@@ -76,8 +77,17 @@ async function isStandingBy({ source, repositories, withSession }: ArchiveSource
 
 async function readBacklog(context: ArchiveSourceContext): Promise<Backlog> {
   return context.withSession(async (session) => {
-    const look = { ...context, session, heads: new Map(), setAside: [], givenUp: [], nowMs: Date.now() };
-    const view = await viewSource(look);
+    const configured = configuredLook(context.cluster);
+    const look = {
+      ...context,
+      ...configured,
+      session,
+      heads: new Map(),
+      setAside: [],
+      givenUp: [],
+      nowMs: Date.now(),
+    };
+    const view = await viewWhole(look);
     const { backlog, stage } = decideRound(serversOf(view));
     const [first] = stage;
     const scope = await readBinlogScope(session);

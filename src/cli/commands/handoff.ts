@@ -74,7 +74,11 @@ export const command = defineCommand({
 async function epochOf(cluster: ClusterConfig, to: string): Promise<number> {
   const repositories = await openRepositories(cluster);
   try {
-    const { stores, epoch } = await readStanding(repositories, { from: to, first: null });
+    const { stores, epoch } = await readStanding(repositories, {
+      from: to,
+      first: null,
+      stores: cluster.stores,
+    });
     const newest = stores
       .flatMap((it) => (it.kind === 'read' && it.lastHandoff !== null ? [it.lastHandoff] : []))
       .toSorted((a, b) => b.epoch - a.epoch)[0];

@@ -11,6 +11,7 @@ import { pickCluster, pickStore } from '../../config/pick.ts';
 import { AppError, type ErrorKind } from '../../domain/errors.ts';
 import { type CatalogComparison, isMaterial } from '../../domain/routing/compare.ts';
 import { planSync, type SyncPlan } from '../../domain/routing/sync-plan.ts';
+import { guardByRules } from '../../storage/guard/guarded-store.ts';
 import { type SyncResult, syncStores } from '../../syncing/sync-stores.ts';
 import { worstExit } from '../checks/finding.ts';
 import { type CliContext, defineCommand } from '../command.ts';
@@ -46,7 +47,7 @@ export const command = defineCommand({
     const config = await context.config();
     const cluster = pickCluster(config, options.cluster);
     const [fromId, toId] = [options.from, options.to].map((id) => pickStore(config, cluster, id).id);
-    const repositories = await openRepositories(cluster);
+    const repositories = await openRepositories(cluster, guardByRules);
     try {
       const from = repositoryOf(repositories, fromId);
       const to = repositoryOf(repositories, toId);

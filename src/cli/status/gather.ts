@@ -2,7 +2,7 @@ import { newestLine } from '../../archiving/line.ts';
 import { recognizedLogs } from '../../archiving/recognize.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { connectSource } from '../../config/connect-source.ts';
-import type { ClusterConfig, PitrailConfig, SourceConfig, StoreConfig } from '../../config/types.ts';
+import type { ClusterConfig, ClusterStore, PitrailConfig, SourceConfig } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import { parseServerUuid, type ServerUuid } from '../../domain/identity.ts';
@@ -48,7 +48,7 @@ interface ReadStore {
   readonly state: CatalogState | null;
 }
 
-async function readStore(cluster: ClusterConfig, store: StoreConfig): Promise<ReadStore> {
+async function readStore(cluster: ClusterConfig, store: ClusterStore): Promise<ReadStore> {
   try {
     const catalog = await readCatalog(cluster, store);
     return { facts: readableStore(store.id, catalog), state: catalog.state };

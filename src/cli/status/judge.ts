@@ -1,16 +1,8 @@
-import { type AppError, assertNever, type ErrorKind } from '../../domain/errors.ts';
+import { type AppError, assertNever } from '../../domain/errors.ts';
 import { formatCount, shortGtids } from '../words.ts';
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
-
-/** Something that keeps a cluster from being as safe as it should be. */
-export interface Problem {
-  readonly code: string;
-  readonly kind: ErrorKind;
-  /** The source or store it is about. */
-  readonly subject: string;
-  readonly message: string;
-  readonly hint: string;
-}
+import type { Problem } from './problem.ts';
+import { judgeRoutes } from './routes.ts';
 
 /** All that is degraded in a cluster; empty where all is well. Pure. */
 export function judgeCluster(facts: ClusterFacts): Problem[] {
@@ -125,7 +117,7 @@ function judgeWorkflow(id: string, workflow: WorkflowAnswer): Problem[] {
         'Start one: pitrail worker',
       );
     case 'running':
-      return judgeArchive(id, workflow.archive);
+      return [...judgeArchive(id, workflow.archive), ...judgeRoutes(id, workflow.archive)];
     default:
       return assertNever(workflow);
   }

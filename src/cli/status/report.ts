@@ -1,8 +1,11 @@
 import type { GtidSet } from '../../domain/gtid-set.ts';
 import type { RestorableWindow } from '../../domain/restore-windows.ts';
+import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
+import type { StandIn } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds, shortGtids } from '../words.ts';
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
-import type { Problem } from './judge.ts';
+import type { Problem } from './problem.ts';
+import { describeRoutes, routesOf, type StoreRoute } from './routes.ts';
 
 /** How far one source is archived in one store. */
 export interface SourceInStore {
@@ -28,6 +31,11 @@ export interface ClusterReport {
     readonly id: string;
     readonly serverUuid: string | null;
     readonly archived: readonly SourceInStore[];
+    /** Where its binlogs go; empty where its workflow does not answer. */
+    readonly routes: readonly StoreRoute[];
+    readonly standIns: readonly StandIn[];
+    /** How long the server keeps what is not archived; null where nobody knows. */
+    readonly retention: RetentionAlarm | null;
     readonly workflow: unknown;
   }[];
   readonly problems: readonly Problem[];
@@ -43,10 +51,19 @@ export function reportOf(facts: ClusterFacts, problems: readonly Problem[], nowM
       id: source.id,
       serverUuid: serverUuidOf(source),
       archived: sourceInStores(source, facts.stores, nowMs),
+      ...routing(source.workflow),
       workflow: workflowDocument(source.workflow),
     })),
     problems,
   };
+}
+
+function routing(
+  workflow: WorkflowAnswer,
+): Pick<ClusterReport['sources'][number], 'routes' | 'standIns' | 'retention'> {
+  if (workflow.status !== 'running') return { routes: [], standIns: [], retention: null };
+  const { standIns, retention } = workflow.archive;
+  return { routes: routesOf(workflow.archive), standIns, retention };
 }
 
 function serverUuidOf({ server, workflow }: SourceFacts): string | null {
@@ -169,18 +186,24 @@ function describeStandBy({ id, workflow }: SourceFacts): string[] {
 }
 
 function describeSource(source: ClusterReport['sources'][number]): string[] {
-  if (source.archived.length === 0) return [`  source ${source.id}: nothing is known to be archived`];
-  return source.archived.map((line) => {
-    const lag =
-      line.pendingTransactions === null
-        ? 'server not reached'
-        : line.pendingTransactions === 0
-          ? 'nothing pending'
-          : `${formatCount(line.pendingTransactions, 'transaction')} pending${line.lagSeconds === null ? '' : ` (${formatSeconds(line.lagSeconds)})`}`;
-    const backlog =
-      line.backlog === null || line.backlog.logs === 0
-        ? ''
-        : `, ${formatCount(line.backlog.logs, 'closed binlog')} to archive (${formatBytes(line.backlog.bytes)})`;
-    return `  source ${source.id} in ${line.store}: archived through ${line.lastBinlog}, ${line.lastCommit ?? 'no commit time'}; ${lag}${backlog}; ${shortGtids(line.archivedGtids)}`;
-  });
+  const lines =
+    source.archived.length === 0
+      ? [`  source ${source.id}: nothing is known to be archived`]
+      : source.archived.map((line) => describeLine(source.id, line));
+  const standIns = source.standIns.map(({ from, to }) => `    ${to} counts in the place of ${from}`);
+  return [...lines, ...describeRoutes(source.routes, source.retention), ...standIns];
+}
+
+function describeLine(id: string, line: SourceInStore): string {
+  const lag =
+    line.pendingTransactions === null
+      ? 'server not reached'
+      : line.pendingTransactions === 0
+        ? 'nothing pending'
+        : `${formatCount(line.pendingTransactions, 'transaction')} pending${line.lagSeconds === null ? '' : ` (${formatSeconds(line.lagSeconds)})`}`;
+  const backlog =
+    line.backlog === null || line.backlog.logs === 0
+      ? ''
+      : `, ${formatCount(line.backlog.logs, 'closed binlog')} to archive (${formatBytes(line.backlog.bytes)})`;
+  return `  source ${id} in ${line.store}: archived through ${line.lastBinlog}, ${line.lastCommit ?? 'no commit time'}; ${lag}${backlog}; ${shortGtids(line.archivedGtids)}`;
 }

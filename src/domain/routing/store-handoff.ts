@@ -1,3 +1,4 @@
+import type { HandoffRoute } from '../catalog-entry.ts';
 import { GtidSet } from '../gtid-set.ts';
 import { oneLine } from './catalog-view.ts';
 import type { RoutedStore, StorePolicy } from './store-policy.ts';
@@ -42,6 +43,17 @@ export interface NoStandIn {
   readonly reason: 'required-itself' | 'stands-in-already' | 'circuit-open' | 'unreadable' | 'behind';
   /** What it lacks of all that was called archived; empty for other reasons. */
   readonly missingGtids: string;
+}
+
+/** The stand-ins after all these handoffs, which come in the order of their epochs. */
+export function standInsAfter(routes: readonly HandoffRoute[]): StandIn[] {
+  return routes.reduce<StandIn[]>((standing, route) => {
+    if (route.kind !== 'store') return standing;
+    const { from, to } = route;
+    const others = standing.filter((it) => !(it.from === to && it.to === from));
+    if (others.length < standing.length) return others;
+    return [...standing.filter((it) => it.from !== from), { from, to }];
+  }, []);
 }
 
 /** How the stores count while some stand in for others. */

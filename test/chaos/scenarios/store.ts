@@ -5,6 +5,7 @@ import { startS3, type TestS3 } from '../../support/s3.ts';
 import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts';
 import { placeOrders, startWorkload } from '../../support/workload.ts';
 import { filesUnder, until } from '../../workflow/archive-world.ts';
+import type { HandoffWorldOptions } from '../../workflow/handoff-world.ts';
 import {
   acknowledgedIn,
   type ChaosWorld,
@@ -13,7 +14,7 @@ import {
   untilArchived,
 } from '../chaos-world.ts';
 import { proveArchive } from '../prove.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Invariant, Scenario } from '../scenario.ts';
 
 /** A required store dies under load and comes back: what it lacks lies staged meanwhile, and drains. */
 export const storeDies: Scenario = {
@@ -56,6 +57,48 @@ export const storeDies: Scenario = {
     }
   },
 };
+
+/** The only required store dies under load: a catch-up store counts for it until it is back and equal. */
+export const anotherStoreCounts: Scenario = {
+  name: 'store-dies-another-counts',
+  fault: 'the only required store killed under load, a catch-up store stands in, both switched back',
+  async run() {
+    const bucket = await startBucket();
+    const world = await startBucketWorld(bucket, { main: { policy: 'catch-up' } });
+    try {
+      await untilArchived(world.stores, await world.mysql.gtidExecuted());
+      const load = await startWorkload(world.mysql, { connections: 2, pauseMs: 20 });
+      const took = stopwatch();
+      await bucket.s3.kill();
+      await until('another store counts', async () => (await storeSwitches(world)).length === 1);
+      const counted = (await world.archived()).length;
+      await until('archiving goes on', async () => (await world.archived()).length > counted);
+      const recoverySeconds = took();
+      await load.stop();
+      const committed = await world.mysql.gtidExecuted();
+      await bucket.s3.start();
+      await until('it counts again', async () => (await storeSwitches(world)).length === 2, 180_000);
+      await untilArchived(world.stores, committed, 180_000);
+      const findings = await proveDrained(world, recoverySeconds);
+      const routes = (await storeSwitches(world)).map(({ from, to }) => `${from} to ${to}`);
+      const switched: Invariant = {
+        name: 'the store counts again once both are equal',
+        ok: routes.join(', ') === 's3 to main, main to s3',
+        detail: routes.join(', '),
+      };
+      const recovered = 'the first log is archived by the stand-in';
+      return { ...findings, recovered, invariants: [...findings.invariants, switched] };
+    } finally {
+      await world.stop();
+      await bucket.stop();
+    }
+  },
+};
+
+async function storeSwitches(world: ChaosWorld): Promise<{ readonly from: string; readonly to: string }[]> {
+  const handoffs = (await world.catalog()).handoffs();
+  return handoffs.flatMap(({ route }) => (route.kind === 'store' ? [route] : []));
+}
 
 /** The store dies in the middle of a multipart upload. */
 export const storeDiesInUpload: Scenario = {
@@ -131,8 +174,8 @@ async function startBucket(): Promise<Bucket> {
   };
 }
 
-async function startBucketWorld({ s3, entry }: Bucket): Promise<ChaosWorld> {
-  const world = await startChaosWorld({ stores: [entry], fallback: QUIET, rotateSeconds: 1 });
+async function startBucketWorld({ s3, entry }: Bucket, more: HandoffWorldOptions = {}): Promise<ChaosWorld> {
+  const world = await startChaosWorld({ stores: [entry], fallback: QUIET, rotateSeconds: 1, ...more });
   const { bucket, region, endpoint } = s3;
   const store = await openStore({
     kind: 's3',

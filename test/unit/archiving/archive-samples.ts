@@ -1,4 +1,4 @@
-import type { ServerView } from '../../../src/archiving/decide-round.ts';
+import type { ServerView } from '../../../src/archiving/server-view.ts';
 import type { SourceLog } from '../../../src/archiving/source-logs.ts';
 import { CatalogState } from '../../../src/catalog/fold.ts';
 import type { CatalogBody } from '../../../src/domain/catalog-entry.ts';
@@ -152,6 +152,7 @@ function entryOf(body: CatalogBody, index: number) {
 /** One server as a round sees it; nothing of it is listed or staged unless said. */
 export function serverView(more: Partial<ServerView>): ServerView {
   const nothing = { listed: [], staged: [], setAside: [], givenUp: [] };
-  const stores = [{ id: 'a', state: catalogOf([]) }];
-  return { serverUuid: SERVER, gtidMode: 'ON', redundancy: 1, ...nothing, stores, ...more };
+  const { stores = [{ id: 'a', state: catalogOf([]) }] } = more;
+  const others = { followers: [], unknown: [], required: stores.map(({ id }) => id) };
+  return { serverUuid: SERVER, gtidMode: 'ON', redundancy: 1, ...nothing, ...others, ...more, stores };
 }

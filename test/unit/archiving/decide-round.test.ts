@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { closedRefs, decideRound, type ServerView } from '../../../src/archiving/decide-round.ts';
+import { closedRefs, decideRound } from '../../../src/archiving/decide-round.ts';
+import type { ServerView } from '../../../src/archiving/server-view.ts';
 import type { SourceLog } from '../../../src/archiving/source-logs.ts';
 import {
   catalogOf,

@@ -24,6 +24,7 @@ const GOOD: ServerFacts = {
   binlogChecksum: 'CRC32',
   binlogEncryption: false,
   binlogExpireLogsSeconds: 2_592_000,
+  binlogAutoPurge: 'ON',
   maxBinlogSizeBytes: 1024 ** 3,
   syncBinlog: 1,
   flushLogAtTrxCommit: 1,
@@ -184,6 +185,9 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     lastFailure: null,
     backlog: { logs: 0, bytes: 0 },
     lastRefusedSignal: null,
+    stores: [],
+    standIns: [],
+    retention: null,
   },
 };
 

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/load.ts';
 import { AppError } from '../../../src/domain/errors.ts';
+import { PLAIN_RULES } from '../../support/store-rules.ts';
 
 const GOOD = `clusters:
   shop:
@@ -54,8 +55,14 @@ test('paths are relative to the file, and every default is filled in', () => {
     stagingDir: '/var/lib/pitrail-staging/shop/shop-1',
     redundancy: 1,
     role: 'archived',
+    limitBytesPerSecond: null,
   });
-  assert.deepEqual(cluster.stores[0], { kind: 'directory', id: 'main', directory: '/etc/pitrail/store' });
+  assert.deepEqual(cluster.stores[0], {
+    kind: 'directory',
+    id: 'main',
+    directory: '/etc/pitrail/store',
+    ...PLAIN_RULES,
+  });
   assert.deepEqual(cluster.encryption, { kind: 'key-file', keyFile: '/etc/pitrail/key' });
   assert.deepEqual(cluster.archive, {
     pollSeconds: 5,
@@ -63,6 +70,7 @@ test('paths are relative to the file, and every default is filled in', () => {
     parallelTransfers: 4,
     fallback: null,
     level: 3,
+    stagingMaxBytes: 100 * 1024 ** 3,
   });
   assert.equal(config.region, 'local');
 });
@@ -239,6 +247,7 @@ test('a bucket of Google: the usual credentials, a key by reference, or nobody a
     billedProject: null,
     credentials: 'default',
     protection: { retention: null, hold: null },
+    ...PLAIN_RULES,
   });
   const whole = gcsStore(
     'credentials: { file: key.json }, projectId: paying, retentionDays: 30, retentionMode: locked, hold: temporary',
@@ -291,4 +300,18 @@ test('a store has one home, and two buckets of one name at two providers are two
   assert.equal(parseConfig(both, '/x/y.yaml').clusters[0]?.stores.length, 3);
   const twice = errorsOf(GOOD.replace(S3_LINE, `${GCS}\n      ${GCS.replace('id: gcs', 'id: again')}`));
   assert.match(twice[0] ?? '', /gs:\/\/shop-pitr\/prod is another store already/);
+});
+
+test('a store may be one that nobody waits for, with a limit and a depth of proof; one store is required', () => {
+  const rules = 'directory: store, policy: catch-up, limitPerSecond: 20 MiB, verify: first-8k';
+  const { clusters } = parseConfig(GOOD.replace('directory: store', rules), '/x/y.yaml');
+  const [store] = clusters[0]?.stores ?? [];
+  assert(store !== undefined);
+  const { policy, limitBytesPerSecond, verify } = store;
+  assert.deepEqual([policy, limitBytesPerSecond, verify], ['catch-up', 20 * 1024 ** 2, 'first-8k']);
+  const none = GOOD.replace('directory: store', 'directory: store, policy: catch-up').replace(
+    '{ id: s3,',
+    '{ id: s3, policy: catch-up,',
+  );
+  assert.match(errorsOf(none)[0] ?? '', /every store is catch-up: at least one must be required/);
 });

@@ -17,6 +17,7 @@ const FINE: CloneSurvey = {
     binlogChecksum: 'CRC32',
     binlogEncryption: false,
     binlogExpireLogsSeconds: 0,
+    binlogAutoPurge: 'ON',
     maxBinlogSizeBytes: 1,
     syncBinlog: 1,
     flushLogAtTrxCommit: 1,

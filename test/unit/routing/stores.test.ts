@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Circuit, CLOSED_CIRCUIT } from '../../../src/domain/routing/circuit.ts';
 import { planStaging, type StagedShare } from '../../../src/domain/routing/staging-bound.ts';
-import { effectivePolicies, planStoreHandoff } from '../../../src/domain/routing/store-handoff.ts';
+import {
+  effectivePolicies,
+  planStoreHandoff,
+  standInsAfter,
+} from '../../../src/domain/routing/store-handoff.ts';
 import {
   backlogs,
   judgeArchived,
@@ -188,4 +192,14 @@ test('two failed stores get two stand-ins, and one that failed itself is none', 
       { store: 'd', reason: 'stands-in-already', missingGtids: '' },
     ],
   });
+});
+
+test('a stand-in holds until the very store comes back, or another one takes its place', () => {
+  const store = (from: string, to: string) => ({ kind: 'store', from, to }) as const;
+  const after = (...routes: ReturnType<typeof store>[]) =>
+    standInsAfter(routes).map(({ from, to }) => `${from}>${to}`);
+  assert.deepEqual(after(store('a', 'b')), ['a>b']);
+  assert.deepEqual(after(store('a', 'b'), store('b', 'a')), []);
+  assert.deepEqual(after(store('a', 'b'), store('c', 'd'), store('b', 'a')), ['c>d']);
+  assert.deepEqual(after(store('a', 'b'), store('a', 'c')), ['a>c']);
 });

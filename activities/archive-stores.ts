@@ -1,0 +1,90 @@
+import { repositoryIn, signAs, wallClock } from '../src/archiving/repositories.ts';
+import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
+import { type StoreSwitch, type StoreSwitched, switchStore } from '../src/archiving/switch-store.ts';
+import { catalogKey } from '../src/domain/object-keys.ts';
+import { syncStores } from '../src/syncing/sync-stores.ts';
+import type { Beat } from './heartbeat.ts';
+import { type HeldName, onSource, type SourceName } from './on-source.ts';
+
+export interface StoreInput extends SourceName {
+  readonly store: string;
+}
+
+export interface FillInput extends SourceName {
+  /** The store that has it. */
+  readonly from: string;
+  /** The store that lacks it. */
+  readonly to: string;
+}
+
+/** What was copied from store to store. */
+export interface Filled {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly entries: number;
+  /** How many entries could not be copied. */
+  readonly obstacles: number;
+}
+
+export interface SwitchInput extends HeldName {
+  readonly route: StoreSwitch;
+  readonly acknowledgedGtids: string;
+  readonly reachable: readonly string[];
+}
+
+/** Objects that travel at once from store to store: nobody waits for them, and each takes memory. */
+const PARALLEL_COPIES = 2;
+
+/** Short activities on single stores, on the host of a source. */
+export function archiveStoreCareActivities(resources: ArchiveResources) {
+  const on = onSource(resources);
+  return {
+    /** Reads the catalog of one store: it is there, and so is the archive in it. */
+    reachStore: (input: StoreInput): Promise<void> =>
+      on(input, async ({ repositories }) => {
+        const { store, catalog } = repositoryIn(repositories, input.store);
+        // Asks for little first: it is known sooner that nobody is there.
+        await store.head(catalogKey(1));
+        await catalog.read();
+      }),
+
+    /** Makes one store count for another, as an entry of the catalogs. */
+    switchStore: (input: SwitchInput): Promise<StoreSwitched> =>
+      on(input, ({ repositories }) => {
+        const { route, epoch, source, acknowledgedGtids, reachable } = input;
+        const sign = (of: number) => signAs({ role: 'host', source, epoch: of }, wallClock)();
+        return switchStore({ repositories, route, epoch, acknowledgedGtids, reachable, sign });
+      }),
+  };
+}
+
+/** Copies between stores, on the queue for transfers. */
+export function archiveFillActivities(resources: ArchiveResources) {
+  const on = onSource(resources);
+  return {
+    /** Copies to one store what it lacks of another, each object read back. */
+    fillStore: (input: FillInput): Promise<Filled> =>
+      on(input, (context, beat) => fill(context, input, beat)),
+  };
+}
+
+async function fill(
+  { repositories }: ArchiveSourceContext,
+  { from, to, source }: FillInput,
+  beat: Beat,
+): Promise<Filled> {
+  let totalBytes = 0;
+  const { objects, bytes, entries, obstacles } = await syncStores({
+    from: repositoryIn(repositories, from),
+    to: repositoryIn(repositories, to),
+    key: repositories.key,
+    sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),
+    parallel: PARALLEL_COPIES,
+    signal: beat.signal,
+    onPlanned: (plan) => {
+      totalBytes = plan.bytes;
+    },
+    onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes }),
+  });
+  return { objects, bytes, entries, obstacles: obstacles.length };
+}

@@ -1,0 +1,169 @@
+import type { CatalogState } from '../catalog/fold.ts';
+import type { ArchiveDecision } from '../domain/archive-plan.ts';
+import type { PlannedLog } from './discovery.ts';
+import { refOf } from './log-order.ts';
+import { isSettled } from './round-plan.ts';
+import type { Decided, KnownStore, ServerView, StoreNeed } from './server-view.ts';
+import { stagedStem } from './staging.ts';
+import { type StagingRoom, storeIds } from './staging-room.ts';
+
+/**
+ * For each log, the stores that take it now: what a store lacks goes to it from the staging folder, in
+ * order and without a hole. Pure.
+ */
+export function takersOf(
+  view: ServerView,
+  decided: readonly Decided[],
+  staging: StagingRoom,
+): readonly (readonly string[])[] {
+  const takers: string[][] = decided.map(() => []);
+  for (const { id } of [...view.stores, ...view.followers]) {
+    for (const [index, log] of decided.entries()) {
+      // What cannot follow here makes the plan of this store keep back those behind it.
+      if (!canFollow(log.byStore.get(id))) continue;
+      if (!isTaken(log, id, staging)) break;
+      takers[index]?.push(id);
+    }
+  }
+  return takers;
+}
+
+function canFollow(decision: ArchiveDecision | undefined): boolean {
+  return decision?.kind === 'archive' || decision?.kind === 'start-timeline';
+}
+
+function isTaken({ ref, decision, byStore }: Decided, store: string, staging: StagingRoom): boolean {
+  const isDecided = canFollow(decision) || isSettled(decision);
+  return ref !== null && isDecided && canFollow(byStore.get(store)) && staging.lies.has(stagedStem(ref));
+}
+
+/** True where a store wants nothing of a log any more. */
+function isDone({ byStore }: Decided, store: string): boolean {
+  const own = byStore.get(store);
+  return own?.kind === 'refused' || (own !== undefined && isSettled(own));
+}
+
+/** What each store of a cluster lacks, and which of them another store must fill. Pure. */
+export function storeNeeds(
+  servers: readonly ServerView[],
+  rounds: readonly { readonly decided: readonly Decided[]; readonly archive: readonly PlannedLog[] }[],
+  staging: StagingRoom,
+): StoreNeed[] {
+  const [view] = servers;
+  if (view === undefined) return [];
+  return storeIds(view).map((store) => {
+    const lacking = rounds.flatMap(({ decided }) => decided.filter((log) => isLacking(log, store)));
+    return {
+      store,
+      backlog: {
+        logs: lacking.length,
+        bytes: lacking.reduce((sum, { source }) => sum + source.sizeBytes, 0),
+      },
+      next: lacking[0]?.source.name ?? null,
+      fillFrom: fillerOf(servers, rounds, store, staging),
+    };
+  });
+}
+
+/** True where a store lacks a log that is wanted there; one that is not known lacks all. Pure. */
+export function isLacking({ byStore, stands, decision }: Decided, store: string): boolean {
+  const own = byStore.get(store);
+  if (own !== undefined && isSettled(own)) return false;
+  return stands !== 'settled' || isSettled(decision);
+}
+
+function fillerOf(
+  servers: readonly ServerView[],
+  rounds: readonly { readonly decided: readonly Decided[] }[],
+  store: string,
+  staging: StagingRoom,
+): string | null {
+  const [view] = servers;
+  const known = view === undefined ? [] : [...view.stores, ...view.followers];
+  const own = known.find(({ id }) => id === store);
+  if (own === undefined) return null;
+  const better = fullerThan(own, known, servers);
+  if (better !== undefined) return better.id;
+  for (const { decided } of rounds) {
+    const next = decided.find((log) => !isDone(log, store));
+    if (next === undefined || isTaken(next, store, staging)) continue;
+    const holder = holderOf(known, next, store);
+    if (holder !== undefined) return holder.id;
+  }
+  return null;
+}
+
+function holderOf(known: readonly KnownStore[], { byStore }: Decided, store: string): KnownStore | undefined {
+  return known.find(({ id }) => {
+    const kind = byStore.get(id)?.kind;
+    return id !== store && (kind === 'already-archived' || kind === 'recognized');
+  });
+}
+
+/** The closed logs of one server that can still be had from it or from the staging folder. */
+type OwnLogs = Pick<ServerView, 'serverUuid' | 'listed' | 'staged'>;
+
+/**
+ * A store with something that another one lacks and that neither the server nor the staging folder has
+ * any more: a handoff, or logs. Undefined where there is none. Pure.
+ */
+export function fullerThan(
+  own: KnownStore,
+  known: readonly KnownStore[],
+  servers: readonly OwnLogs[],
+): KnownStore | undefined {
+  const newer = known.find(({ state }) => state.epoch > own.state.epoch);
+  if (newer !== undefined) return newer;
+  return known.find((other) => other !== own && servers.some((server) => holdsMore(other, own, server)));
+}
+
+function holdsMore(other: KnownStore, own: KnownStore, { serverUuid, listed, staged }: OwnLogs): boolean {
+  const missing = missingSegments(other.state, own.state, serverUuid);
+  if (missing.size === 0) return false;
+  for (const log of [...staged, ...listed.slice(0, -1)]) {
+    const ref = refOf(serverUuid, log);
+    if (ref !== null) missing.delete(identityOf(ref));
+  }
+  return missing.size > 0;
+}
+
+function missingSegments(
+  other: CatalogState,
+  own: CatalogState,
+  serverUuid: ServerView['serverUuid'],
+): Set<string> {
+  const [theirs, ours] = [other.segmentsOf(serverUuid), own.segmentsOf(serverUuid)];
+  if (theirs.length <= ours.length) return new Set();
+  const held = new Set(ours.map(({ segment }) => identityOf(segment)));
+  return new Set(theirs.map(({ segment }) => identityOf(segment)).filter((id) => !held.has(id)));
+}
+
+function identityOf(log: {
+  readonly binlog: string;
+  readonly createdAt: string;
+  readonly firstCommit: string | null;
+  readonly lengthBytes: number;
+}): string {
+  return [log.binlog, log.createdAt, log.firstCommit ?? '', log.lengthBytes].join('|');
+}
+
+/**
+ * Tells the stores that decide from those that follow. Where nobody waits for a store it follows; one
+ * that lacks what only another store still has follows, too, until it was filled. Pure.
+ *
+ * @param policyOf how a store counts now
+ */
+export function splitStores(
+  known: readonly KnownStore[],
+  policyOf: (store: string) => 'required' | 'catch-up',
+  isBehind: (store: KnownStore) => boolean,
+): { readonly stores: readonly KnownStore[]; readonly followers: readonly KnownStore[] } {
+  const required = known.filter(({ id }) => policyOf(id) === 'required');
+  const candidates = [
+    required.filter((store) => !isBehind(store)),
+    known.filter((store) => !isBehind(store)),
+    required,
+  ];
+  const stores = candidates.find((some) => some.length > 0) ?? known;
+  return { stores, followers: known.filter((store) => !stores.includes(store)) };
+}

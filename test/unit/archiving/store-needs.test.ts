@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decideRound } from '../../../src/archiving/decide-round.ts';
+import type { ServerView } from '../../../src/archiving/server-view.ts';
+import { splitStores } from '../../../src/archiving/store-needs.ts';
+import { catalogOf, history, nameOf, type SampleLog, serverView, sourceLog } from './archive-samples.ts';
+
+const LOGS = history([2, 2, 2, 2, 2, 2]);
+
+function sources(logs: readonly SampleLog[]) {
+  return logs.map((log) => sourceLog(log));
+}
+
+function store(id: string, archived: number) {
+  return { id, state: catalogOf(LOGS.slice(0, archived)) };
+}
+
+/** What goes where, `log:store,store` by the number of the log. */
+function routes(view: Partial<ServerView>, maxBytes?: number): string[] {
+  const { archive } = decideRound([serverView(view)], maxBytes);
+  return archive.map(({ log, stores }) => `${Number(log.binlog.slice(-6))}:${stores.join()}`);
+}
+
+function fillers(view: Partial<ServerView>, maxBytes?: number) {
+  const { stores } = decideRound([serverView(view)], maxBytes);
+  return Object.fromEntries(stores.map(({ store: id, fillFrom, backlog }) => [id, [fillFrom, backlog.logs]]));
+}
+
+const open = history([2, 2, 2, 2, 2, 2, 2]).slice(-1);
+
+test('a follower gets from the staging folder what it lacks, and a log goes when all stores have it', () => {
+  const view = {
+    stores: [store('a', 4)],
+    followers: [store('b', 2)],
+    staged: sources(LOGS.slice(1)),
+    listed: sources(open),
+  };
+  assert.deepEqual(routes(view), ['3:b', '4:b', '5:a,b', '6:a,b']);
+  const { release, backlog, pending } = decideRound([serverView(view)]);
+  assert.deepEqual(
+    release.map(({ binlog }) => binlog),
+    [nameOf(LOGS[1] as SampleLog)],
+  );
+  assert.deepEqual([backlog.logs, pending.size], [2, 2], 'nobody waits for the follower');
+  assert.deepEqual(fillers(view), { a: [null, 2], b: [null, 4] });
+});
+
+test('what lies staged no more comes from another store, and nothing goes past it', () => {
+  const view = {
+    stores: [store('a', 5)],
+    followers: [store('b', 2)],
+    staged: sources(LOGS.slice(4)),
+    listed: sources(open),
+  };
+  assert.deepEqual(routes(view), ['6:a']);
+  assert.deepEqual(fillers(view), { a: [null, 1], b: ['a', 2] });
+});
+
+test('a store of which nothing is known keeps everything staged, and takes nothing', () => {
+  const view = { stores: [store('a', 6)], unknown: ['b'], staged: sources(LOGS), listed: sources(open) };
+  const { release, archive } = decideRound([serverView(view)]);
+  assert.deepEqual([release, archive], [[], []]);
+  const counting = decideRound([serverView({ ...view, required: ['a', 'b'] })]);
+  assert.equal(counting.backlog.logs, 6, 'where it counts, all of it waits');
+});
+
+test('a full staging folder gives up what one store holds, and leaves new logs on the server', () => {
+  const size = 1002 * 2;
+  const held = {
+    stores: [store('a', 3)],
+    unknown: ['b'],
+    staged: sources(LOGS.slice(0, 3)),
+    listed: sources([...LOGS.slice(3), ...open]),
+  };
+  const round = decideRound([serverView(held)], 3 * size);
+  assert.deepEqual(
+    [round.release.length, round.stage.length],
+    [3, 3],
+    'each log that is held makes room for one that is not',
+  );
+  const full = decideRound([serverView({ ...held, stores: [store('a', 0)] })], 4 * size);
+  assert.deepEqual([full.release, full.stage.length], [[], 1]);
+  assert.deepEqual(routes({ ...held, stores: [store('a', 0)] }, 4 * size), ['1:a', '2:a', '3:a', '4:a']);
+});
+
+test('a store that is far behind does not fill the list of the others', () => {
+  const many = history(Array.from({ length: 301 }, () => 2));
+  const archived = many.slice(0, 290);
+  const view = serverView({
+    stores: [{ id: 'a', state: catalogOf(archived) }],
+    followers: [{ id: 'b', state: catalogOf([]) }],
+    staged: sources(many.slice(0, 300)),
+    listed: sources(many.slice(300)),
+  });
+  const { archive } = decideRound([view]);
+  assert.equal(archive.filter(({ stores }) => stores.includes('a')).length, 10);
+  assert.equal(archive.filter(({ stores }) => stores.includes('b')).length, 60);
+});
+
+test('stores that are behind decide nothing, unless no other is there', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => store(id, 1)) as [
+    ReturnType<typeof store>,
+    ReturnType<typeof store>,
+    ReturnType<typeof store>,
+  ];
+  const policyOf = (id: string) => (id === 'c' ? ('catch-up' as const) : ('required' as const));
+  const ids = (behind: string[], known = [a, b, c]) =>
+    splitStores(known, policyOf, ({ id }) => behind.includes(id)).stores.map(({ id }) => id);
+  assert.deepEqual(ids([]), ['a', 'b']);
+  assert.deepEqual(ids(['a']), ['b']);
+  assert.deepEqual(ids(['a', 'b']), ['c']);
+  assert.deepEqual(ids(['a', 'b', 'c']), ['a', 'b']);
+  assert.deepEqual(ids([], [c]), ['c']);
+});

@@ -1,0 +1,171 @@
+/**
+ * Promises: a store that nobody waits for never delays the others and catches up by itself; where a
+ * required store fails another one counts for it within seconds, and both hold the same when it is back.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openCatalog } from '../../src/catalog/catalog.ts';
+import type { CatalogState } from '../../src/catalog/fold.ts';
+import { viewOf } from '../../src/catalog/view.ts';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
+import { archivedGtids } from '../../src/domain/routing/catalog-view.ts';
+import { compareCatalogs } from '../../src/domain/routing/compare.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { openS3Store } from '../../src/storage/s3/store.ts';
+import { startS3, type TestS3 } from '../support/s3.ts';
+import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+
+let world: ArchiveWorld;
+let s3: TestS3;
+let cable: TcpProxy;
+let bucket: ObjectStore;
+let worker: Awaited<ReturnType<ArchiveWorld['startWorker']>>;
+
+before(async () => {
+  s3 = await startS3('archive');
+  cable = await tcpProxy({ host: s3.host, port: s3.port });
+  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
+  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
+  const far = {
+    id: 'far',
+    s3: {
+      bucket: s3.bucket,
+      region: s3.region,
+      endpoint: `http://127.0.0.1:${cable.port}`,
+      pathStyle: true,
+      accessKeyId: { env: 'TEST_S3_ACCESS' },
+      secretAccessKey: { env: 'TEST_S3_SECRET' },
+    },
+  };
+  // S3 is the store that counts; the folder gets everything, too, and nobody waits for it.
+  world = await startArchiveWorld({ stores: [far], main: { policy: 'catch-up' } });
+  bucket = openS3Store({
+    id: 'far',
+    bucket: s3.bucket,
+    region: s3.region,
+    endpoint: s3.endpoint,
+    forcePathStyle: true,
+    credentials: async () => s3.credentials,
+  });
+  worker = await world.startWorker();
+  const applied = await world.pitrail('apply');
+  assert.equal(applied.code, 0, applied.stderr);
+});
+after(async () => {
+  await bucket.close();
+  await world.stop();
+  await cable.stop();
+  await s3.stop();
+});
+
+const inBucket = (): Promise<CatalogState> => openCatalog(bucket).read();
+
+async function namesIn(state: Promise<CatalogState>): Promise<string[]> {
+  return (await state).allSegments().map(({ segment }) => segment.binlog);
+}
+
+async function closeLog(): Promise<void> {
+  await world.mysql.run("INSERT INTO d.t (v) VALUES (REPEAT('x', 200000))", 'FLUSH BINARY LOGS');
+}
+
+/** All that the server has closed, as it has executed it. */
+async function archivedAll(state: Promise<CatalogState>): Promise<boolean> {
+  return String(await namesIn(state)) === String(await world.closed());
+}
+
+async function assertEqualStores(): Promise<void> {
+  const [main, far] = [await world.catalog(), await inBucket()];
+  const { verdict, differences } = compareCatalogs(viewOf('main', main), viewOf('far', far));
+  assert.equal(verdict, 'equal', JSON.stringify(differences));
+  const digests = (state: CatalogState) =>
+    state.allSegments().map(({ object }) => [object.key, object.sha256]);
+  assert.deepEqual(digests(main), digests(far), 'the same bytes in both');
+}
+
+async function standing(store: string) {
+  const { stores } = await world.status();
+  return stores.find((record) => record.store === store) ?? assert.fail(store);
+}
+
+test('each log is sealed once, and the same bytes lie in both stores', async () => {
+  for (let i = 0; i < 4; i += 1) await closeLog();
+  await until(
+    'both have all',
+    async () => (await archivedAll(inBucket())) && (await archivedAll(world.catalog())),
+  );
+  await assertEqualStores();
+  await until('nothing lies staged', async () => (await world.staged()).length === 0);
+  const { events } = await world.entity().fetchHistory();
+  const seals = (events ?? []).filter(
+    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'sealSegment',
+  );
+  const logs = (await world.closed()).length;
+  assert.ok(seals.length <= 2 * logs, `${seals.length} steps of sealing for ${logs} logs in two stores`);
+  assert.equal((await world.status()).segmentsArchived, logs);
+});
+
+test('a required store that is cut off is stood in for within 10 s, and nothing acknowledged is lost', async (t) => {
+  const acknowledged = archivedGtids(viewOf('far', await inBucket()));
+  cable.setWeather({ kind: 'hold' });
+  cable.reset();
+  const began = performance.now();
+  await closeLog();
+  await until('the folder counts', async () => (await world.status()).standIns.length === 1, 30_000);
+  const { openedAtMs } = (await standing('far')).circuit as { openedAtMs: number };
+  const segments = (await world.status()).segmentsArchived;
+  await closeLog();
+  await until(
+    'a log counts without the bucket',
+    async () => (await world.status()).segmentsArchived > segments,
+    20_000,
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const detected = (openedAtMs - (Date.now() - (performance.now() - began))) / 1000;
+  t.diagnostic(`detected after ${detected.toFixed(1)} s, rerouted after ${seconds.toFixed(1)} s`);
+  assert.ok(seconds - detected <= 10, `${seconds - detected} s from detection to a log that counts`);
+  assert.deepEqual((await world.status()).standIns, [{ from: 'far', to: 'main' }]);
+  const covered = archivedGtids(viewOf('main', await world.catalog()));
+  assert.ok(acknowledged.isSubsetOf(covered));
+  const [handoff] = (await world.catalog()).handoffs();
+  assert.deepEqual(handoff?.route, { kind: 'store', from: 'far', to: 'main' });
+  assert.equal(handoff?.reason, 'circuit-open');
+});
+
+test('the circuit and the stand-in outlive the worker, and archiving goes on', async () => {
+  worker.kill('SIGKILL');
+  await worker.exited;
+  await closeLog();
+  worker = await world.startWorker();
+  const { segmentsArchived } = await world.status();
+  await until(
+    'the log counts',
+    async () => (await world.status()).segmentsArchived > segmentsArchived,
+    60_000,
+  );
+  assert.notEqual((await standing('far')).circuit.kind, 'closed');
+  assert.equal((await world.status()).standIns.length, 1);
+  assert.equal((await inBucket()).handoffs().length, 0, 'the bucket is cut off all the time');
+});
+
+test('when it is back it is filled, proven equal, and counts again', async () => {
+  const missing = (await world.closed()).length - (await namesIn(inBucket())).length;
+  assert.ok(missing >= 3);
+  cable.setWeather({ kind: 'clear' });
+  await until('it counts again', async () => (await world.status()).standIns.length === 0, 120_000);
+  await assertEqualStores();
+  const routes = (await inBucket()).handoffs().map(({ route, reason }) => [route.kind, reason]);
+  assert.deepEqual(routes, [
+    ['store', 'circuit-open'],
+    ['store', 'switch-back'],
+  ]);
+  await closeLog();
+  await until(
+    'archiving goes on',
+    async () => (await archivedAll(inBucket())) && (await archivedAll(world.catalog())),
+  );
+  await assertEqualStores();
+  await until('nothing lies staged', async () => (await world.staged()).length === 0);
+  const executed = GtidSet.parse(await world.mysql.gtidExecuted());
+  assert.ok(executed.equals(archivedGtids(viewOf('far', await inBucket()))));
+});

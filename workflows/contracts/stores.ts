@@ -1,0 +1,55 @@
+/** What `archiveSource` remembers of each store. */
+import { z } from 'zod';
+import type { Circuit } from '../../src/domain/routing/circuit.ts';
+import type { StandIn } from '../../src/domain/routing/store-handoff.ts';
+import type { StorePolicy } from '../../src/domain/routing/store-policy.ts';
+import { type RoundFailure, roundFailure } from './failure.ts';
+
+/** One store, as it was seen last. Times are milliseconds since 1970. */
+export interface StoreRecord {
+  readonly store: string;
+  /** As configured; a stand-in changes how it counts. */
+  readonly policy: StorePolicy;
+  readonly circuit: Circuit;
+  /** All GTIDs that it holds, canonical; null while it was never read. */
+  readonly coveredGtids: string | null;
+  /** Closed logs of this source that it lacks. */
+  readonly backlog: { readonly logs: number; readonly bytes: number };
+  /** The last log of this source in it. */
+  readonly through: { readonly binlog: string; readonly lastCommit: string | null } | null;
+  /** Why it gets nothing although it is reached; null where it does. */
+  readonly failure: RoundFailure | null;
+  /** Nothing is begun for it before, because the last try failed. */
+  readonly restUntilMs: number;
+}
+
+const circuit: z.ZodType<Circuit> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('closed'), failuresInRow: z.number() }),
+  z.strictObject({
+    kind: z.literal('open'),
+    openedAtMs: z.number(),
+    failedProbes: z.number(),
+    probeAtMs: z.number(),
+    cause: z.strictObject({ code: z.string(), message: z.string() }),
+  }),
+  z.strictObject({
+    kind: z.literal('half-open'),
+    openedAtMs: z.number(),
+    failedProbes: z.number(),
+    probeStartedAtMs: z.number(),
+    cause: z.strictObject({ code: z.string(), message: z.string() }),
+  }),
+]);
+
+export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
+  store: z.string(),
+  policy: z.enum(['required', 'catch-up']),
+  circuit,
+  coveredGtids: z.string().nullable(),
+  backlog: z.strictObject({ logs: z.number(), bytes: z.number() }),
+  through: z.strictObject({ binlog: z.string(), lastCommit: z.string().nullable() }).nullable(),
+  failure: roundFailure.nullable(),
+  restUntilMs: z.number(),
+});
+
+export const standIn: z.ZodType<StandIn> = z.strictObject({ from: z.string(), to: z.string() });
