@@ -90,13 +90,14 @@ class GuardedStore implements ObjectStore {
   }
 
   async *read(key: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-    const watch = new SilenceWatch(this.#silence, 'much');
+    const watch = new SilenceWatch(this.#silence, 'little');
     const signal = eitherSignal(options.signal, watch.signal);
     const chunks = this.#inner.read(key, { ...options, signal })[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await watch.during(chunks.next());
         if (next.done === true) return;
+        watch.expectMuch();
         await this.#down.pass(next.value.length, options.signal);
         yield next.value;
       }

@@ -37,7 +37,7 @@ export class SilenceWatch {
   #movedAtMs = performance.now();
   #state: 'waits-for-store' | 'waits-for-us' | 'ended' = 'waits-for-us';
   #unanswered = 0;
-  readonly #work: 'much' | 'little';
+  #work: 'much' | 'little';
 
   constructor(silence: Silence, work: 'much' | 'little') {
     this.#silence = silence;
@@ -61,6 +61,11 @@ export class SilenceWatch {
       this.#giveUp = () => undefined;
       this.pause();
     }
+  }
+
+  /** More comes than fits into a small answer. */
+  expectMuch(): void {
+    this.#work = 'much';
   }
 
   /** The store did something. */
