@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { findConfig, loadConfig } from '../config/load.ts';
 import type { PitrailConfig } from '../config/types.ts';
 import { AppError, EXIT_CODES } from '../domain/errors.ts';
+import { raiseMinimumTls } from '../process/minimum-tls.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { CliContext } from './command.ts';
 import { EXIT_BROKEN_PIPE, endingOf, Interrupted } from './exit.ts';
@@ -92,6 +93,7 @@ async function flushed(stream: NodeJS.WriteStream): Promise<void> {
 
 onBrokenPipe(process.stdout);
 onBrokenPipe(process.stderr);
+raiseMinimumTls();
 const exitCode = await main(process.argv.slice(2));
 await flushed(process.stdout);
 await flushed(process.stderr);

@@ -93,6 +93,7 @@ const gcs = z.strictObject({
     ),
   prefix,
   endpoint: endpoint.describe("Another server than Google's; http:// needs credentials: anonymous."),
+  caFile,
   projectId: text
     .optional()
     .describe("The project that requests are billed to, where the bucket's requester pays."),

@@ -159,6 +159,7 @@ function settleGcs(
     bucket: gcs.bucket,
     prefix: gcs.prefix,
     endpoint: gcs.endpoint ?? null,
+    caFile: gcs.caFile === undefined ? null : resolve(base, gcs.caFile),
     billedProject: gcs.projectId ?? null,
     credentials: typeof credentials === 'string' ? credentials : settleSecret(credentials, base),
     protection: {

@@ -54,6 +54,8 @@ export type StoreConfig =
       /** Without slashes at its ends; empty for the whole bucket. */
       readonly prefix: string;
       readonly endpoint: string | null;
+      /** PEM file of the authorities that may have signed the certificate of the endpoint; null for those of this host. */
+      readonly caFile: string | null;
       /** The project that is billed where the requester pays. */
       readonly billedProject: string | null;
       /** `default`: what Google's own tools find; `anonymous`: nobody; else where a service account key lies. */

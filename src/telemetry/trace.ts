@@ -44,6 +44,12 @@ export function traceHeaders(): Readonly<Record<string, string>> {
   return trace === undefined ? {} : { traceparent: `00-${trace.traceId}-${trace.spanId}-01` };
 }
 
+/** A user agent with the trace of the running work at its end, which is what the access logs of stores keep. */
+export function tracedAgent(agent: string): string {
+  const trace = current.getStore();
+  return trace === undefined ? agent : `${agent} trace/${trace.traceId}`;
+}
+
 /** What every log line of the running work carries. */
 export function traceFields(): Readonly<Record<string, string>> {
   const trace = current.getStore();

@@ -1,7 +1,11 @@
-import { mkdir } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { join } from 'node:path';
 import { type RunningProcess, startProcess } from '../../src/process/start.ts';
 import { findTool } from '../../src/process/tools.ts';
+import type { Certificate } from './certificates.ts';
 import { testFolder } from './folder.ts';
 import { freePort } from './ports.ts';
 import { untilServing } from './serving.ts';
@@ -25,18 +29,26 @@ export interface TestGcs {
   stop(): Promise<void>;
 }
 
+export interface TestGcsOptions {
+  /** Serves https with it. `caPem` signed it. */
+  readonly tls?: { readonly certificate: Certificate; readonly caPem: string };
+}
+
 /** Starts a server on a free port and creates a bucket. */
-export async function startGcs(bucket = 'pitrail'): Promise<TestGcs> {
+export async function startGcs(bucket = 'pitrail', { tls }: TestGcsOptions = {}): Promise<TestGcs> {
   const dir = await testFolder('pt-gcs');
   const tool = await findTool('fake-gcs-server');
   const folder = join(dir.path, 'objects');
   await mkdir(folder);
   const logFile = join(dir.path, 'gcs.log');
   const port = await freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const endpoint = `${scheme}://127.0.0.1:${port}`;
+  const ask = asker(tls?.caPem);
+  const certificate = tls === undefined ? [] : await certificateFiles(dir.path, tls.certificate);
   let process: RunningProcess | null = null;
   const start = async () => {
-    const where = ['-scheme', 'http', '-host', '127.0.0.1', '-port', String(port)];
+    const where = ['-scheme', scheme, '-host', '127.0.0.1', '-port', String(port), ...certificate];
     const args = [...where, '-backend', 'filesystem', '-filesystem-root', folder, '-log-level', 'warn'];
     process = await startProcess(tool, args, { logFile });
     await untilServing(`the GCS server at ${endpoint}`, { process, logFile }, async () => {
@@ -81,9 +93,32 @@ export async function startGcs(bucket = 'pitrail'): Promise<TestGcs> {
   };
 }
 
-async function ask(url: string, options: RequestInit = {}): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(10_000), ...options });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${url} answers ${response.status}: ${text}`);
-  return text;
+async function certificateFiles(dir: string, { cert, key }: Certificate): Promise<string[]> {
+  const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  await writeFile(certFile, cert);
+  await writeFile(keyFile, key, { mode: 0o600 });
+  return ['-cert-location', certFile, '-private-key-location', keyFile];
+}
+
+interface Question {
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+}
+
+type Ask = (url: string, question?: Question) => Promise<string>;
+
+/** Asks over https with an authority of its own, which fetch does not take. */
+function asker(ca: string | undefined): Ask {
+  return async (url, { method = 'GET', headers = {}, body } = {}) => {
+    const signal = AbortSignal.timeout(10_000);
+    const options = { method, headers, signal, agent: false, ...(ca === undefined ? {} : { ca }) } as const;
+    const sending = url.startsWith('https:') ? requestHttps(url, options) : requestHttp(url, options);
+    sending.end(body);
+    const [response] = (await once(sending, 'response')) as [IncomingMessage];
+    const text = Buffer.concat(await response.toArray()).toString();
+    const status = response.statusCode ?? 0;
+    if (status < 200 || status > 299) throw new Error(`${url} answers ${status}: ${text}`);
+    return text;
+  };
 }

@@ -70,6 +70,7 @@ function settledStores(): StoreConfig[] {
       bucket: gcs.bucket,
       prefix,
       endpoint: gcs.endpoint,
+      caFile: null,
       billedProject: null,
       credentials: 'anonymous',
       protection: { retention: null, hold: null },

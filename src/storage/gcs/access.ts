@@ -1,6 +1,7 @@
 import type { GoogleAuth } from 'google-auth-library';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
+import { isUnprovenPeer } from '../../domain/transport.ts';
 import { storeUnreachable } from '../refusals.ts';
 import { shown } from './errors.ts';
 
@@ -44,7 +45,7 @@ export class GcsAccess {
 
   /**
    * The headers that prove who asks; tokens are had anew before they end.
-   * @throws config `CredentialsMissing`, refused `StoreDenied`, unavailable; what reading credentials throws
+   * @throws config `CredentialsMissing`, refused `StoreDenied`, `StoreNotProven`, unavailable; what reading credentials throws
    */
   async headers(): Promise<Headers> {
     const { credentials, endpoint, location } = this.#config;
@@ -115,9 +116,21 @@ function credentialsError(location: string, error: unknown): AppError {
     message: message?.includes('JSON') === true ? 'a file of credentials is not JSON' : (message ?? ''),
   };
   const sent = error instanceof Error && 'config' in error;
+  if (sent && failure.status === null && isUnprovenPeer(failure))
+    return tokensNotProven(location, shown(failure));
   const passing = failure.status === null || failure.status === 429 || failure.status >= 500;
   if (sent && passing) return storeUnreachable(location, `no token could be had: ${shown(failure)}`);
   return sent ? notAccepted(location, shown(failure)) : credentialsMissing(location, shown(failure));
+}
+
+function tokensNotProven(location: string, detail: string): AppError {
+  return new AppError({
+    code: 'StoreNotProven',
+    kind: 'refused',
+    message: `What answers in the place of the token server for ${location} did not prove over TLS that it is that (${detail}), so no credentials were sent to it.`,
+    hint: 'Add the authority that signed its certificate to those of this host (NODE_EXTRA_CA_CERTS), or correct token_url in the credentials.',
+    facts: { location, detail },
+  });
 }
 
 function notAccepted(location: string, detail: string): AppError {

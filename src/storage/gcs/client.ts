@@ -1,3 +1,4 @@
+import { readCaFile } from '../../config/ca-file.ts';
 import { GcsAccess, type GcsCredentials } from './access.ts';
 import type { Bucket } from './bucket.ts';
 import { type GcsTimeouts, HttpClient } from './http.ts';
@@ -13,6 +14,8 @@ export interface GcsStoreConfig {
   readonly prefix: string;
   /** Another server than Google's. */
   readonly endpoint: string | null;
+  /** PEM file of the authorities that may have signed its certificate; those of this host where null. */
+  readonly caFile?: string | null;
   /** The project that is billed where the requester pays. */
   readonly billedProject: string | null;
   readonly credentials: GcsCredentials;
@@ -20,15 +23,16 @@ export interface GcsStoreConfig {
   readonly timeouts?: GcsTimeouts;
 }
 
-/** A bucket with its connections. No request is sent yet. */
+/** A bucket with its connections. No request is sent yet. @throws config `CaUnreadable` */
 export function openBucket(config: GcsStoreConfig): Bucket {
   const timeouts = config.timeouts ?? DEFAULT_TIMEOUTS;
   const endpoint = (config.endpoint ?? GOOGLE).replace(/\/+$/, '');
   const location = gcsLocation(config);
   const { idleMs } = timeouts;
+  const { caFile = null } = config;
   return {
     access: new GcsAccess({ location, endpoint, credentials: config.credentials, idleMs }),
-    http: new HttpClient(timeouts),
+    http: new HttpClient(timeouts, caFile === null ? null : readCaFile(caFile)),
     name: config.bucket,
     location,
     endpoint,

@@ -1,5 +1,6 @@
 import { AppError } from '../../domain/errors.ts';
-import { storeDenied, storeUnreachable } from '../refusals.ts';
+import { isUnprovenPeer } from '../../domain/transport.ts';
+import { storeDenied, storeNotProven, storeUnreachable } from '../refusals.ts';
 
 /** A permission, as a role names it. */
 export type Permission = 'storage.objects.create' | 'storage.objects.get' | 'storage.objects.list';
@@ -61,8 +62,10 @@ export function gcsFailure(error: unknown): GcsFailure {
 const TOO_MUCH = new Set(['rateLimitExceeded', 'userRateLimitExceeded', 'quotaExceeded']);
 
 /** Whether the same request may go well a moment later. */
-export function isPassing({ status, code }: GcsFailure): boolean {
-  if (status === null || status === 408 || status === 429) return true;
+export function isPassing(failure: GcsFailure): boolean {
+  const { status, code } = failure;
+  if (status === null) return !isUnprovenPeer(failure);
+  if (status === 408 || status === 429) return true;
   if (status >= 500) return status !== 501;
   return status === 403 && TOO_MUCH.has(code);
 }
@@ -93,6 +96,7 @@ export function gcsError(
   if (error instanceof AppError) return error;
   const failure = gcsFailure(error);
   const { status, message } = failure;
+  if (status === null && isUnprovenPeer(failure)) return storeNotProven(location, shown(failure));
   if (isAltered(failure))
     return storeUnreachable(location, `bytes were altered on the way: ${shown(failure)}`);
   if (isPassing(failure)) return storeUnreachable(location, shown(failure));

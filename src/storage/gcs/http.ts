@@ -1,6 +1,8 @@
 import { Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as SecureAgent } from 'node:https';
 import type { Socket } from 'node:net';
+import { MINIMUM_TLS } from '../../domain/transport.ts';
+import { tracedAgent, traceHeaders } from '../../telemetry/trace.ts';
 
 /** Time limits of requests; a test may shorten them. */
 export interface GcsTimeouts {
@@ -29,11 +31,15 @@ const MAX_TEXT_BYTES = 16 * 1024 * 1024;
  */
 export class HttpClient {
   readonly #timeouts: GcsTimeouts;
-  readonly #plain = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, proxyEnv: process.env });
-  readonly #secure = new SecureAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, proxyEnv: process.env });
+  readonly #plain: Agent;
+  readonly #secure: SecureAgent;
 
-  constructor(timeouts: GcsTimeouts) {
+  /** `ca`: the authorities that may have signed the certificate of the server, as PEM text; those of this host where null. */
+  constructor(timeouts: GcsTimeouts, ca: string | null) {
     this.#timeouts = timeouts;
+    const options = { keepAlive: true, maxSockets: MAX_SOCKETS, proxyEnv: process.env } as const;
+    this.#plain = new Agent(options);
+    this.#secure = new SecureAgent({ ...options, ...MINIMUM_TLS, ...(ca === null ? {} : { ca }) });
   }
 
   /**
@@ -46,7 +52,13 @@ export class HttpClient {
       const secure = url.startsWith('https:');
       const options: RequestOptions = {
         method: asked.method,
-        headers: { ...asked.headers, 'content-length': lengthOf(body) },
+        headers: {
+          ...asked.headers,
+          // The audit logs of Google Cloud keep the user agent.
+          'user-agent': tracedAgent('pitrail'),
+          ...traceHeaders(),
+          'content-length': lengthOf(body),
+        },
         agent: secure ? this.#secure : this.#plain,
         timeout: this.#timeouts.idleMs,
         ...(signal === undefined ? {} : { signal }),

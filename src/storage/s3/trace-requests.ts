@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { currentTrace, traceHeaders } from '../../telemetry/trace.ts';
+import { currentTrace, tracedAgent, traceHeaders } from '../../telemetry/trace.ts';
 
 /**
  * Has every request carry the trace of the work that sends it: as the header `traceparent` for proxies
@@ -9,12 +9,10 @@ import { currentTrace, traceHeaders } from '../../telemetry/trace.ts';
 export function traceRequests(client: S3Client): void {
   client.middlewareStack.add(
     (next) => (args) => {
-      const trace = currentTrace();
       const { request } = args as { readonly request: { readonly headers: Record<string, string> } };
-      if (trace !== undefined) {
+      if (currentTrace() !== undefined) {
         Object.assign(request.headers, traceHeaders());
-        request.headers['user-agent'] =
-          `${request.headers['user-agent'] ?? 'pitrail'} trace/${trace.traceId}`;
+        request.headers['user-agent'] = tracedAgent(request.headers['user-agent'] ?? 'pitrail');
       }
       return next(args);
     },

@@ -244,16 +244,18 @@ test('a bucket of Google: the usual credentials, a key by reference, or nobody a
     bucket: 'shop-pitr',
     prefix: 'prod',
     endpoint: null,
+    caFile: null,
     billedProject: null,
     credentials: 'default',
     protection: { retention: null, hold: null },
     ...PLAIN_RULES,
   });
   const whole = gcsStore(
-    'credentials: { file: key.json }, projectId: paying, retentionDays: 30, retentionMode: locked, hold: temporary',
+    'credentials: { file: key.json }, caFile: ca.pem, projectId: paying, retentionDays: 30, retentionMode: locked, hold: temporary',
   );
   assert(whole?.kind === 'gcs');
   assert.deepEqual(whole.credentials, { file: '/etc/pitrail/key.json' });
+  assert.equal(whole.caFile, '/etc/pitrail/ca.pem');
   assert.equal(whole.billedProject, 'paying');
   assert.deepEqual(whole.protection, { retention: { days: 30, mode: 'locked' }, hold: 'temporary' });
   const emulator = gcsStore('endpoint: "http://gcs:4443", credentials: anonymous, retentionDays: 1');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parseConfig } from '../../../src/config/load.ts';
 import { weakTransports } from '../../../src/config/transport.ts';
 
-function warnings(source: string, s3: string): string[] {
+function warnings(source: string, s3: string, gcs = ''): string[] {
   const text = `
 clusters:
   shop:
@@ -11,6 +11,7 @@ clusters:
       - { id: shop-1, ${source}, user: u, password: { env: P }, binlogDir: /b }
     stores:
       - { id: s3, s3: { bucket: shop-pitr, region: eu-west-1${s3} } }
+      - { id: gcs, gcs: { bucket: shop-pitr${gcs} } }
     encryption: none
 `;
   return parseConfig(text, '/x/pitrail.yaml').clusters.flatMap((cluster) =>
@@ -39,6 +40,16 @@ test('whatever is weaker than proven TLS is said, and nothing else', () => {
     assert.match(only ?? '', expected, source + s3);
     assert.deepEqual(more, []);
   }
+});
+
+test('a bucket of Google is reached over proven TLS, and an emulator elsewhere is warned of', () => {
+  assert.deepEqual(warnings('socket: /s', '', ', endpoint: "https://gcs.internal", caFile: ca.pem'), []);
+  const emulator = (host: string) =>
+    warnings('socket: /s', '', `, endpoint: "http://${host}:4443", credentials: anonymous`);
+  assert.deepEqual(emulator('127.0.0.1'), []);
+  const [only, ...more] = emulator('gcs.internal');
+  assert.match(only ?? '', /^store shop\/gcs: .*gcs\.internal:4443 are NOT ENCRYPTED/);
+  assert.deepEqual(more, []);
 });
 
 test('a store on this very machine may speak http: nothing leaves it', () => {
