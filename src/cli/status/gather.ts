@@ -11,6 +11,7 @@ import { planFacts } from '../../restoring/make-plan.ts';
 import { readCatalog, type StoreCatalog } from '../store-catalog.ts';
 import { askWorkflows } from './ask-workflows.ts';
 import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFacts } from './facts.ts';
+import { askWatch } from './watch.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -19,17 +20,18 @@ export async function gatherCluster(
   cluster: ClusterConfig,
   config: Pick<PitrailConfig, 'temporal' | 'region'>,
 ): Promise<ClusterFacts> {
-  const [stores, servers, workflows] = await Promise.all([
+  const [stores, servers, workflows, watch] = await Promise.all([
     Promise.all(cluster.stores.map((store) => storeFacts(cluster, store))),
     Promise.all(cluster.sources.map(askServer)),
     askWorkflows(cluster, config),
+    askWatch(cluster, config),
   ]);
   const sources = cluster.sources.map(({ id }, index) => ({
     id,
     server: servers[index] ?? missingAnswer(id),
     workflow: workflows[index] ?? missingAnswer(id),
   }));
-  return { cluster: cluster.name, stores, sources };
+  return { cluster: cluster.name, stores, sources, watch };
 }
 
 function missingAnswer(id: string): never {
