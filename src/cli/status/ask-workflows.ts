@@ -24,7 +24,7 @@ export async function askWorkflows(
     try {
       return await Promise.all(
         cluster.sources.map(({ id }) =>
-          askWorkflow(session, entityId({ cluster: cluster.name, source: id, region })),
+          askEntity(session, entityId({ cluster: cluster.name, source: id, region })),
         ),
       );
     } finally {
@@ -36,17 +36,31 @@ export async function askWorkflows(
   }
 }
 
-async function askWorkflow(
+async function askEntity(session: TemporalSession, workflowId: string): Promise<WorkflowAnswer> {
+  const asked = await askWorkflow<ArchiveStatus>(session, workflowId, 'status');
+  return asked.status === 'running'
+    ? { status: asked.status, workflowId, archive: asked.answer }
+    : { status: asked.status, workflowId };
+}
+
+/** What a workflow answers to a query, or why it does not. */
+type Asked<Answer> =
+  | { readonly status: 'running'; readonly workflowId: string; readonly answer: Answer }
+  | { readonly status: 'silent' | 'not-running'; readonly workflowId: string };
+
+/** Asks a workflow for its status. @throws unavailable where Temporal cannot be reached */
+export async function askWorkflow<Answer>(
   { client, connection }: TemporalSession,
   workflowId: string,
-): Promise<WorkflowAnswer> {
+  query: string,
+): Promise<Asked<Answer>> {
   const handle = client.workflow.getHandle(workflowId);
   try {
     const { status } = await handle.describe();
     if (status.name !== 'RUNNING') return { status: 'not-running', workflowId };
     const deadline = Date.now() + QUERY_TIMEOUT_MS;
-    const archive = await connection.withDeadline(deadline, () => handle.query<ArchiveStatus>('status'));
-    return { status: 'running', workflowId, archive };
+    const answer = await connection.withDeadline(deadline, () => handle.query<Answer, []>(query));
+    return { status: 'running', workflowId, answer };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { status: 'not-running', workflowId };
     if (

@@ -1,4 +1,5 @@
 import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
+import type { WatchStatus } from '../../../workflows/contracts/watch.ts';
 import type { SegmentRefusal } from '../../catalog/fold.ts';
 import type { AppError } from '../../domain/errors.ts';
 import type { GtidSet } from '../../domain/gtid-set.ts';
@@ -70,8 +71,17 @@ export interface SourceFacts {
   readonly workflow: WorkflowAnswer;
 }
 
+/** What Temporal says of the watch over the archived source. */
+export type WatchAnswer =
+  /** No fallback is named. */
+  | { readonly status: 'not-wanted' }
+  | { readonly status: 'running'; readonly workflowId: string; readonly answer: WatchStatus }
+  | { readonly status: 'silent' | 'not-running'; readonly workflowId: string }
+  | { readonly status: 'unreachable'; readonly error: AppError };
+
 export interface ClusterFacts {
   readonly cluster: string;
   readonly stores: readonly StoreFacts[];
   readonly sources: readonly SourceFacts[];
+  readonly watch: WatchAnswer;
 }

@@ -12,6 +12,7 @@ import { planFacts } from '../../restoring/read-union.ts';
 import { readCatalog, type StoreCatalog } from '../store-catalog.ts';
 import { askWorkflows } from './ask-workflows.ts';
 import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFacts } from './facts.ts';
+import { askWatch } from './watch.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -21,10 +22,11 @@ export async function gatherCluster(
   config: Pick<PitrailConfig, 'temporal' | 'region'>,
 ): Promise<ClusterFacts> {
   const reading = Promise.all(cluster.stores.map((store) => readStore(cluster, store)));
-  const [read, servers, workflows] = await Promise.all([
+  const [read, servers, workflows, watch] = await Promise.all([
     reading,
     Promise.all(cluster.sources.map((source) => askServer(source, reading))),
     askWorkflows(cluster, config),
+    askWatch(cluster, config),
   ]);
   const stores = read.map(({ facts, state }) =>
     facts.status === 'read' && state !== null
@@ -36,7 +38,7 @@ export async function gatherCluster(
     server: servers[index] ?? missingAnswer(id),
     workflow: workflows[index] ?? missingAnswer(id),
   }));
-  return { cluster: cluster.name, stores, sources };
+  return { cluster: cluster.name, stores, sources, watch };
 }
 
 function missingAnswer(id: string): never {

@@ -3,6 +3,7 @@ import { formatCount, shortGtids } from '../words.ts';
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
 import type { Problem } from './problem.ts';
 import { judgeRoutes } from './routes.ts';
+import { judgeWatch } from './watch.ts';
 
 /** All that is degraded in a cluster; empty where all is well. Pure. */
 export function judgeCluster(facts: ClusterFacts): Problem[] {
@@ -11,6 +12,7 @@ export function judgeCluster(facts: ClusterFacts): Problem[] {
     ...facts.stores.flatMap((store) => judgeStore(facts, store)),
     ...judgeDifferences(read),
     ...facts.sources.flatMap(judgeSource),
+    ...judgeWatch(facts.watch),
   ];
 }
 

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatSeconds, shortGtids } from '../words.ts
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
 import type { Problem } from './problem.ts';
 import { describeRoutes, routesOf, type StoreRoute } from './routes.ts';
+import { describeWatch, watchDocument } from './watch.ts';
 
 /** How far one source is archived in one store. */
 export interface SourceInStore {
@@ -38,6 +39,8 @@ export interface ClusterReport {
     readonly retention: RetentionAlarm | null;
     readonly workflow: unknown;
   }[];
+  /** What watches over the archived source; null where no fallback is named. */
+  readonly watch: unknown;
   readonly problems: readonly Problem[];
 }
 
@@ -54,6 +57,7 @@ export function reportOf(facts: ClusterFacts, problems: readonly Problem[], nowM
       ...routing(source.workflow),
       workflow: workflowDocument(source.workflow),
     })),
+    watch: watchDocument(facts.watch),
     problems,
   };
 }
@@ -155,6 +159,7 @@ export function describeReport(facts: ClusterFacts, report: ClusterReport): stri
     ...facts.stores.flatMap(describeStore),
     ...report.sources.flatMap(describeSource),
     ...facts.sources.flatMap(describeStandBy),
+    ...describeWatch(facts.watch),
     ...report.problems.flatMap(({ subject, message, hint }) => [
       `  PROBLEM ${subject}: ${message}`,
       ...(hint === '' ? [] : [`          hint: ${hint}`]),

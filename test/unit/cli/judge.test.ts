@@ -195,6 +195,7 @@ function facts(change: {
   store?: Partial<ReadableStore>;
   workflow?: WorkflowAnswer;
   more?: ClusterFacts['stores'];
+  watch?: ClusterFacts['watch'];
 }): ClusterFacts {
   return {
     cluster: 'shop',
@@ -216,10 +217,37 @@ function facts(change: {
         workflow: change.workflow ?? RUNNING,
       },
     ],
+    watch: change.watch ?? { status: 'not-wanted' },
   };
 }
 
 const codes = (it: ClusterFacts) => judgeCluster(it).map(({ code }) => code);
+
+test('where fallbacks are named, it is told that nobody watches, and why nobody could take over', () => {
+  const workflowId = 'watch/shop';
+  assert.deepEqual(codes(facts({ watch: { status: 'not-running', workflowId } })), ['NotWatching']);
+  const answer = {
+    cluster: 'shop',
+    source: 'shop-1',
+    phase: 'watching',
+    trouble: null,
+    known: { serverUuid: UUID, failingSinceMs: null, stuck: null },
+    lastHandoffs: [],
+  } as const;
+  const watched = (more: object) =>
+    facts({ watch: { status: 'running', workflowId, answer: { ...answer, ...more } } });
+  assert.deepEqual(codes(watched({})), []);
+  const failing = watched({
+    known: { ...answer.known, failingSinceMs: 1_000 },
+    lastHandoffs: [{ to: 'shop-2', outcome: 'failed', epoch: null, detail: 'it lacks uuid:7.', at: '' }],
+  });
+  const [problem, ...others] = judgeCluster(failing);
+  assert.deepEqual([problem?.code, others], ['SourceFailing', []]);
+  assert.match(
+    problem?.message ?? '',
+    /since 1970-01-01T00:00:01.000Z. Nobody could take over: it lacks uuid:7/,
+  );
+});
 
 test('a cluster in order has no problem, and its lag is told in transactions, time and binlogs', () => {
   const cluster = facts({});
