@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly timeoutMs: number;
   /** Bound of each of stdout and stderr; more is an error. */
   readonly maxOutputBytes?: number;
+  /** Exit codes beside 0 that are an answer, too. */
+  readonly answers?: readonly number[];
 }
 
 export interface RunResult {
@@ -29,7 +31,7 @@ export interface RunResult {
 
 /**
  * Runs a program to its end and gives back what it printed. Never pass a secret in `args`.
- * @throws refused (exit code not 0), unavailable (timeout, killed), config (cannot be started);
+ * @throws refused (another exit code than 0 and `answers`), unavailable (timeout, killed), config (cannot be started);
  *   the signal's own reason where it was aborted
  */
 export async function runTool(
@@ -38,7 +40,8 @@ export async function runTool(
   options: RunOptions,
 ): Promise<RunResult> {
   const result = await execa(tool.program, [...tool.args, ...args], executionOptions(options));
-  if (!result.failed) return { stdout: result.stdout, stderr: result.stderr };
+  const answered = result.exitCode !== undefined && (options.answers ?? []).includes(result.exitCode);
+  if (!result.failed || answered) return { stdout: result.stdout, stderr: result.stderr };
   options.signal?.throwIfAborted();
   throw runError(tool, result, options.timeoutMs);
 }

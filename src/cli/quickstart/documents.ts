@@ -33,3 +33,23 @@ export interface RestoreDocument {
   };
   readonly dataDir: string;
 }
+
+export interface StatusDocument {
+  readonly clusters: readonly {
+    readonly sources: readonly {
+      readonly routes: readonly {
+        readonly store: string;
+        readonly counts: 'required' | 'catch-up' | 'stands-in' | 'stood-in-for';
+        readonly policy: 'required' | 'catch-up';
+        readonly backlog: { readonly logs: number; readonly bytes: number };
+        readonly through: { readonly binlog: string } | null;
+        readonly circuit: { readonly state: string; readonly reason?: string };
+      }[];
+    }[];
+  }[];
+}
+
+export interface VerifyDocument {
+  readonly verdict: 'whole' | 'not-whole';
+  readonly stores: readonly unknown[];
+}

@@ -1,4 +1,4 @@
-import { AppError } from '../../domain/errors.ts';
+import { AppError, EXIT_CODES } from '../../domain/errors.ts';
 import { type Runnable, runTool } from '../../process/run.ts';
 
 const COMMAND_TIMEOUT_MS = 600_000;
@@ -10,6 +10,8 @@ export interface PitrailRunner {
   readonly fixed: readonly string[];
   /** Runs a command with --json and gives back its document. @throws what the command says */
   json<Document>(args: readonly string[]): Promise<Document>;
+  /** The same, where a degraded answer (exit code 75) is one, too. */
+  look<Document>(args: readonly string[]): Promise<Document>;
   /** The command as a person types it. */
   line(args: readonly string[]): string;
 }
@@ -26,16 +28,16 @@ export function pitrailRunner(configFile: string, signal: AbortSignal): PitrailR
   }
   const program: Runnable = { program: process.execPath, args: [script] };
   const fixed = ['--config', configFile];
+  const run = async <Document>(args: readonly string[], answers: readonly number[]): Promise<Document> => {
+    const options = { timeoutMs: COMMAND_TIMEOUT_MS, signal, answers };
+    const { stdout } = await runTool(program, [...fixed, ...args, '--json'], options);
+    return JSON.parse(stdout) as Document;
+  };
   return {
     program,
     fixed,
-    async json<Document>(args: readonly string[]) {
-      const { stdout } = await runTool(program, [...fixed, ...args, '--json'], {
-        timeoutMs: COMMAND_TIMEOUT_MS,
-        signal,
-      });
-      return JSON.parse(stdout) as Document;
-    },
+    json: (args) => run(args, []),
+    look: (args) => run(args, [EXIT_CODES.unavailable]),
     line: (args) => ['npx pitrail', ...fixed, ...args].join(' '),
   };
 }

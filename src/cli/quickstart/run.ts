@@ -1,42 +1,25 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../domain/errors.ts';
 import { readGtidExecuted } from '../../mysql/facts.ts';
-import { connectMysql } from '../../mysql/session.ts';
 import type { Output } from '../output.ts';
-import { formatBytes, formatCount, formatSeconds } from '../words.ts';
-import type { ArchiveDocument, BackupDocument, LocateDocument, RestoreDocument } from './documents.ts';
-import { type PitrailRunner, pitrailRunner } from './pitrail-runner.ts';
-import { createShop, SHOP_TABLES, startTraffic, type Traffic } from './shop.ts';
+import { formatCount, formatSeconds } from '../words.ts';
+import type { ArchiveDocument, LocateDocument, RestoreDocument } from './documents.ts';
+import { SHOP_TABLES, type Traffic } from './shop.ts';
+import {
+  applySettings,
+  beginTraffic,
+  CONNECTIONS,
+  STRETCH,
+  startWorld,
+  takeBackup,
+  untilCommitted,
+  type World,
+} from './steps.ts';
 import { Story } from './story.ts';
 import { checksums, replicaStoppedBefore, rowCounts } from './truth.ts';
-import {
-  createPitrailUser,
-  SERVER_OPTIONS,
-  type ShopServer,
-  type Started,
-  startShopServer,
-  startTemporal,
-  startWorker,
-  type TemporalServer,
-  writeSettings,
-} from './world.ts';
+import { SERVER_OPTIONS, type Started, startShopServer } from './world.ts';
 
-const CONNECTIONS = 4;
-/** How many transactions each stretch of traffic commits at least. */
-const STRETCH = 3000;
-const POLL_MS = 50;
 const LOST_TABLE = 'shop.order_items';
-
-/** The servers and settings of one quickstart. */
-interface World {
-  readonly dir: string;
-  readonly primary: ShopServer;
-  readonly temporal: TemporalServer;
-  readonly pitrail: PitrailRunner;
-  readonly started: Started;
-  readonly signal: AbortSignal;
-}
 
 /** What the quickstart proved. */
 export interface QuickstartResult {
@@ -107,52 +90,6 @@ export async function runQuickstart(
     tables,
     steps: story.records,
     seconds,
-  };
-}
-
-async function startWorld(dir: string, started: Started, signal: AbortSignal) {
-  const [temporal, primary] = await Promise.all([
-    startTemporal(started, dir),
-    startShopServer(started, { dir, name: 'shop-1', serverId: 1 }),
-  ]);
-  await createPitrailUser(primary.root, join(dir, 'shop-1.password'));
-  await createShop(primary.root);
-  const { configFile, storeDir } = await writeSettings(dir, primary, temporal);
-  const pitrail = pitrailRunner(configFile, signal);
-  await startWorker(started, pitrail, dir, temporal);
-  const world: World = { dir, primary, temporal, pitrail, started, signal };
-  return {
-    value: world,
-    facts: [
-      `MySQL ${primary.root.serverVersion} on ${primary.socket}`,
-      `Temporal's web UI: ${temporal.ui}`,
-      `Settings: ${configFile}; store: ${storeDir}`,
-    ],
-  };
-}
-
-async function applySettings({ pitrail }: World) {
-  await pitrail.json<unknown>(['apply']);
-  return { value: undefined, facts: ['workflow archive/shop/shop-1 runs'] };
-}
-
-async function beginTraffic({ primary, started }: World) {
-  const sessions = await Promise.all(
-    Array.from({ length: CONNECTIONS }, () => connectMysql({ socket: primary.socket }, 'root', '')),
-  );
-  const traffic = startTraffic(sessions);
-  started.add(() => traffic.stop());
-  await untilCommitted(traffic, STRETCH);
-  return { value: traffic, facts: [`${formatCount(traffic.committed(), 'transaction')} so far`] };
-}
-
-async function takeBackup({ pitrail }: World) {
-  const backup = await pitrail.json<BackupDocument>(['backup']);
-  return {
-    value: backup,
-    facts: [
-      `${backup.backupId}: ${formatBytes(backup.dataBytes)} of data, ${formatBytes(backup.storedBytes)} stored`,
-    ],
   };
 }
 
@@ -248,8 +185,4 @@ async function compare(world: World, gtid: string, targetDir: string, restored: 
       'every table is exactly as it was just before the accident',
     ],
   };
-}
-
-async function untilCommitted(traffic: Traffic, count: number): Promise<void> {
-  while (traffic.committed() < count) await Promise.race([sleep(POLL_MS), traffic.failed]);
 }

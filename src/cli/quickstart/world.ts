@@ -129,7 +129,7 @@ async function untilTemporalAnswers(address: string, server: RunningProcess, log
 }
 
 /** Tries until it works; `server` is the process that shall become ready. */
-async function untilReady(
+export async function untilReady(
   who: string,
   logFile: string,
   server: RunningProcess,
@@ -172,11 +172,12 @@ export async function createPitrailUser(root: MysqlSession, passwordFile: string
   await root.run("GRANT EXECUTE ON PROCEDURE pitrail.rotate_binlog TO 'pitrail'@'localhost'");
 }
 
-/** Writes `pitrail.yaml` and the key that seals everything. */
+/** Writes `pitrail.yaml`, whose first store is a folder, and the key that seals everything. */
 export async function writeSettings(
   dir: string,
   server: ShopServer,
   temporal: TemporalServer,
+  moreStores: readonly unknown[] = [],
 ): Promise<{ readonly configFile: string; readonly storeDir: string }> {
   const storeDir = join(dir, 'store');
   const configFile = join(dir, 'pitrail.yaml');
@@ -194,7 +195,7 @@ export async function writeSettings(
             binlogDir: server.dataDir,
           },
         ],
-        stores: [{ id: 'main', directory: storeDir }],
+        stores: [{ id: 'main', directory: storeDir }, ...moreStores],
         encryption: { keyFile: join(dir, 'key') },
         archive: { pollSeconds: 1, rotateSeconds: 5, stagingDir: join(dir, 'staging') },
         restore: { scratchDir: join(dir, 'scratch') },
