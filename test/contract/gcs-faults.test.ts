@@ -126,14 +126,15 @@ test('a connection that is cut while reading is taken up where it stopped, by re
 });
 
 test('an object that is replaced while it is read is corrupt, never a mixture', async () => {
-  await direct.create('replaced/object', bodyOf(randomBytes(12 * MIB)));
+  // More than the buffers of all connections on the way hold.
+  await direct.create('replaced/object', bodyOf(randomBytes(48 * MIB)));
   const reading = async (): Promise<void> => {
     let replaced = false;
     for await (const chunk of wired.read('replaced/object')) {
       assert.ok(chunk.length > 0);
       if (replaced) continue;
       replaced = true;
-      await server.replace('replaced/object', randomBytes(12 * MIB));
+      await server.replace('replaced/object', randomBytes(48 * MIB));
       cable.reset();
     }
   };
@@ -159,10 +160,13 @@ test('a store behind a partition is unavailable within the time limit, not for e
 });
 
 test('a slow store is waited for as long as bytes flow', async () => {
-  const bytes = randomBytes(9 * MIB);
+  const bytes = randomBytes(24 * MIB);
+  // A chunk that lies in the buffers of the connections is silence, too: seconds of it, at this rate.
+  const patient = open(`http://127.0.0.1:${cable.port}`, { timeouts: { connectMs: 1000, idleMs: 6000 } });
   cable.setWeather({ kind: 'throttle', bytesPerSecond: 3 * MIB });
-  assert.equal((await wired.create('slow/object', bodyOf(bytes))).status, 'created');
-  assert.ok((await gather(wired.read('slow/object'))).equals(bytes));
+  assert.equal((await patient.create('slow/object', bodyOf(bytes))).status, 'created');
+  assert.ok((await gather(patient.read('slow/object'))).equals(bytes));
+  await patient.close();
 });
 
 test('a consumer that takes its time is no silent store', async () => {
