@@ -30,6 +30,8 @@ export interface SwitchInput extends HeldName {
   readonly route: StoreSwitch;
   readonly acknowledgedGtids: string;
   readonly reachable: readonly string[];
+  /** When it became known that the stores should be switched; milliseconds since 1970. */
+  readonly detectedAtMs: number;
 }
 
 /** Objects that travel at once from store to store: nobody waits for them, and each takes memory. */

@@ -57,6 +57,7 @@ function backRoute({ from, to }: { from: string; to: string }): StoreSwitch {
 async function carryOut(entity: ArchiveEntity, { host }: ArchiveSettings, route: StoreSwitch): Promise<void> {
   const reachable = looksOf(entity).flatMap(({ store, access }) => (access === 'open' ? [store] : []));
   const acknowledged = acknowledgedGtids(entity) ?? '';
+  const circuit = circuitOf(entity, route.from);
   entity.switching = 'under-way';
   try {
     const done = await storeTries(host).switchStore({
@@ -64,6 +65,7 @@ async function carryOut(entity: ArchiveEntity, { host }: ArchiveSettings, route:
       route,
       acknowledgedGtids: acknowledged,
       reachable,
+      detectedAtMs: circuit.kind === 'closed' ? Date.now() : circuit.openedAtMs,
     });
     if (done.kind === 'not-yet') return;
     entity.hold = { kind: 'held', epoch: done.epoch };

@@ -8,6 +8,7 @@ import {
   binlogUploaded,
   declareSync,
   gtidGapDetected,
+  handoffEnded,
   type SyncPhase,
   type SyncPlace,
 } from '../telemetry/sync-events.ts';
@@ -27,6 +28,7 @@ const PHASES: Partial<Readonly<Record<string, SyncPhase>>> = {
   stageClosed: 'validation',
   sealSegment: 'validation',
   uploadSegment: 'transport',
+  fillStore: 'transport',
   commitSegment: 'commit',
 } satisfies { readonly [Name in keyof Archiving]?: SyncPhase };
 
@@ -38,6 +40,8 @@ export function phaseOf(activityType: string): SyncPhase | undefined {
 const OTHERS: ReadonlySet<string> = new Set([
   'releaseBinlogs',
   'rotateBinlog',
+  'reachStore',
+  'switchStore',
   'acceptGap',
   'recordRefusal',
   'archiveSettings',
@@ -98,7 +102,13 @@ export class SyncWatch {
     uploadSegment: ({ cluster, source }, { store }) => binlogUploaded(this.placeOf(cluster, source, store)),
     commitSegment: ({ cluster, source, stored }, { lastCommit }) => {
       const lastCommitMs = lastCommit === null ? null : Date.parse(lastCommit);
-      binlogArchived({ cluster, source, store: stored.store }, { lastCommitMs, nowMs: this.#now() });
+      const { store } = stored;
+      binlogArchived({ cluster, source, store }, { lastCommitMs, nowMs: this.#now() });
+    },
+    switchStore: ({ cluster, detectedAtMs }, { kind }) => {
+      const seconds = Math.max(0, this.#now() - detectedAtMs) / 1000;
+      const outcome = kind === 'switched' ? 'switched' : 'refused';
+      handoffEnded({ cluster, subject: 'store', outcome, seconds });
     },
     recordRefusal: ({ cluster, refusal }) => {
       // Written down anew after a gap before it was accepted: it is the same gap.
