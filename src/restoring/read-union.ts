@@ -70,8 +70,8 @@ function isOfStore(error: unknown): error is AppError {
 }
 
 function describeFenced({ name, stores, epoch, gtids }: FencedLog): string {
-  const which = gtids === '' ? 'transactions without a GTID' : gtids.replaceAll('\n', ' ');
-  return `${stores.join(', ')}: ${name} is left out, for its server had been handed away (epoch ${epoch}), and the history that goes on lacks ${which}`;
+  const lacking = gtids.replaceAll('\n', ' ');
+  return `${stores.join(', ')}: ${name} is left out, for its server had been handed away (epoch ${epoch}), and the history that goes on lacks ${lacking}`;
 }
 
 function noneReadable(failures: readonly { readonly store: string; readonly error: AppError }[]): AppError {

@@ -32,7 +32,7 @@ const states: Record<'main' | 's3', CatalogState | undefined> = { main: undefine
 
 before(async () => {
   clouds = await startCloudStores();
-  rig = await startRestoreRig({ stores: [clouds.entries[0]] });
+  rig = await startRestoreRig({ stores: [clouds.entries[0], { id: 'spare', directory: 'spare' }] });
   const { source } = rig;
   await createShop(source);
   await source.run('CREATE TABLE shop.blobs (id INT PRIMARY KEY AUTO_INCREMENT, body BLOB)');
@@ -44,11 +44,12 @@ before(async () => {
   await logManyTimes();
   await replica.catchUp();
   await replica.run('FLUSH BINARY LOGS');
-  await handOver({
+  const roles = {
     from: { source: 'shop-1', serverUuid: parseServerUuid(source.serverUuid) },
     to: { source: 'shop-2', serverUuid: parseServerUuid(replica.serverUuid) },
     baselineGtids: baseline,
-  });
+  };
+  await handOver(roles, ['main', 's3']);
   await placeOrders(source, 20, 50);
   await replica.catchUp();
   await replica.run('FLUSH BINARY LOGS');
@@ -114,7 +115,7 @@ interface Roles {
 }
 
 /** The boundary, as a handoff writes it. */
-async function handOver({ from, to, baselineGtids }: Roles, stores?: readonly string[]): Promise<void> {
+async function handOver({ from, to, baselineGtids }: Roles, stores: readonly string[]): Promise<void> {
   for (const { catalog } of rig.only(stores).all) {
     const { epoch } = await catalog.read();
     await catalog.append(
@@ -259,4 +260,18 @@ test('where the log that names the last transaction is damaged, the end is read 
   assert.equal(code, 75);
   assert.equal(outcome.falloverCount, 1);
   await assertTruth(outcome);
+});
+
+test('what an old writer adds to a store that has not got the handoff is left out by name, and the exit code says so', async () => {
+  await replica.run('STOP REPLICA');
+  await placeOrders(rig.source, 3, 99);
+  const lost = GtidSet.parse(await rig.source.gtidExecuted()).subtract(GtidSet.parse(gtids));
+  await rig.archive(['spare']);
+  const run = await pitrail(['--config', rig.configFile, 'plan', '--to', 'latest', '--json']);
+  assert.equal(run.code, 75, run.stderr);
+  const told = run.stderr.split('\n').filter((line) => line.startsWith('passed over store spare: '));
+  assert.equal(told.length, 1);
+  assert.ok(told[0]?.includes(`lacks ${lost}`), run.stderr);
+  const planned = GtidSet.parse(documentOf<RestorePlan>(run).expectedGtids);
+  assert.ok(planned.equals(GtidSet.parse(gtids)));
 });

@@ -54,6 +54,7 @@ export function describePlan(plan: RestorePlan): string {
     lines.push(
       `  base            ${base.backupId}, ${formatBytes(base.dataBytes)}, ${shortGtids(base.gtidExecuted)}`,
       `  replay          ${formatCount(plan.transactions, 'transaction')} from ${formatCount(plan.segments.length, 'binlog')}`,
+      `  read from       ${storesRead(plan, base.stores)}`,
       `  to fetch        ${formatBytes(plan.bytes.base + plan.bytes.segments)}, about ${formatSeconds(plan.estimatedSeconds)} in all`,
       `  last applied    ${last === null ? 'the base itself' : `${last.gtid}${atTime(last.committedAt)}, ${last.binlog}:${last.position}`}`,
       `  first left out  ${next === null ? 'none: nothing later is archived' : `${next.gtid}${atTime(next.committedAt)}, ${next.binlog}:${next.position}`}`,
@@ -62,6 +63,13 @@ export function describePlan(plan: RestorePlan): string {
   }
   for (const reason of verdict.reasons) lines.push(`  - ${explainReason(reason)}`);
   return lines.join('\n');
+}
+
+/** Each object from the best store that holds it. */
+function storesRead({ segments }: RestorePlan, base: readonly string[]): string {
+  const byStore = Map.groupBy(segments, ({ stores }) => stores[0] ?? '');
+  const logs = [...byStore].map(([store, own]) => `${store} (${formatCount(own.length, 'binlog')})`);
+  return [`${base[0]} (base)`, ...logs].join(', ');
 }
 
 function atTime(committedAt: string | null): string {

@@ -29,6 +29,13 @@ export type UnionConflict =
   | { readonly kind: 'handoffs-differ'; readonly stores: readonly string[]; readonly epoch: number }
   /** What is one timeline in one store is two in another. */
   | { readonly kind: 'timelines-differ'; readonly stores: readonly string[]; readonly name: string }
+  /** A log that an old writer may have added behind a handoff, with transactions that no set of GTIDs names. */
+  | {
+      readonly kind: 'anonymous-behind-handoff';
+      readonly stores: readonly string[];
+      readonly name: string;
+      readonly epoch: number;
+    }
   /** A timeline was asked for by a number, or the newest, and the stores do not agree which that is. */
   | {
       readonly kind: 'timeline-unclear';
@@ -57,6 +64,8 @@ export function explainConflict(conflict: UnionConflict): string {
       return `${stores} each took another handoff of epoch ${conflict.epoch}, so two histories may go on from there.`;
     case 'timelines-differ':
       return `It is not sure on which timeline ${conflict.name} lies: ${stores} do not agree, or have no log of it in common.`;
+    case 'anonymous-behind-handoff':
+      return `${conflict.name} was written in ${stores} before the handoff of epoch ${conflict.epoch} had come there, and holds transactions without a GTID: nothing tells whether they belong to the history that goes on.`;
     case 'timeline-unclear':
       return conflict.timeline === null
         ? `${stores} each have a timeline of their own that none says is the newest.`

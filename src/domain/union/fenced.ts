@@ -1,4 +1,5 @@
 import { GtidSet } from '../gtid-set.ts';
+import type { UnionConflict } from './conflict.ts';
 import type { MergedHandoff } from './merged-handoff.ts';
 import { type MergedSegment, nameOfSegment } from './merged-segment.ts';
 
@@ -23,20 +24,35 @@ export function fencedLogs(
   segments: readonly MergedSegment[],
   handoffs: readonly MergedHandoff[],
 ): { readonly log: MergedSegment; readonly told: FencedLog }[] {
-  return handoffs.flatMap((handoff) => {
+  const found = new Map<MergedSegment, FencedLog>();
+  for (const handoff of handoffs) {
+    const { epoch, stores: informed } = handoff;
     const suspects = segments.filter(
-      ({ epoch, stores }) => epoch < handoff.epoch && !stores.some((store) => handoff.stores.includes(store)),
+      (it) => it.epoch < epoch && !it.stores.some((store) => informed.includes(store)) && !found.has(it),
     );
-    if (suspects.length === 0) return [];
+    if (suspects.length === 0) continue;
     const behind = historyBehind(segments, handoff);
-    return suspects.flatMap((log) => {
+    for (const log of suspects) {
       const gtids = GtidSet.parse(log.segment.gtids).subtract(behind);
-      if (gtids.isEmpty && log.segment.anonymousTransactions === 0) return [];
-      const { stores } = log;
-      const name = nameOfSegment(log.segment);
-      return [{ log, told: { timeline, name, stores, epoch: handoff.epoch, gtids: gtids.toString() } }];
-    });
-  });
+      const { stores, segment } = log;
+      if (gtids.isEmpty) continue;
+      found.set(log, { timeline, name: nameOfSegment(segment), stores, epoch, gtids: gtids.toString() });
+    }
+  }
+  return [...found].map(([log, told]) => ({ log, told }));
+}
+
+/**
+ * Of a log that is left out, transactions without a GTID leave no trace: whether they belong to the history is
+ * then for people to say, and nothing is planned over them.
+ */
+export function fencedConflict(
+  fenced: readonly { readonly log: MergedSegment; readonly told: FencedLog }[],
+): UnionConflict[] {
+  const found = fenced.find(({ log }) => log.segment.anonymousTransactions > 0);
+  if (found === undefined) return [];
+  const { stores, name, epoch } = found.told;
+  return [{ kind: 'anonymous-behind-handoff', stores, name, epoch }];
 }
 
 /** What the stores that have a handoff know of the history that it continues. */

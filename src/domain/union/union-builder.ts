@@ -3,7 +3,7 @@ import type { Baseline, CatalogBackup, CatalogSegment, PlanFacts } from '../plan
 import { newestTimeline } from '../plan-timeline.ts';
 import type { UnionConflict } from './conflict.ts';
 import { differingFields } from './differing-fields.ts';
-import { type FencedLog, fencedLogs } from './fenced.ts';
+import { type FencedLog, fencedConflict, fencedLogs } from './fenced.ts';
 import { mergeOrders } from './merge-order.ts';
 import type { MergedHandoff } from './merged-handoff.ts';
 import { type MergedSegment, nameOfSegment } from './merged-segment.ts';
@@ -189,7 +189,7 @@ function mergedLine(timeline: MergedTimeline, all: readonly MergedHandoff[], off
     segments: kept.map(({ segment, object, stores }) => ({ timeline: number, segment, object, stores })),
     baselines: baselinesOf(number, kept, handoffs, offset),
     fenced: out.map(({ told }) => told),
-    conflicts: ordered.kind === 'ordered' ? [] : [ordered.conflict],
+    conflicts: [...(ordered.kind === 'ordered' ? [] : [ordered.conflict]), ...fencedConflict(out)],
   };
 }
 

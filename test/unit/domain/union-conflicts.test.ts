@@ -20,10 +20,19 @@ interface Log {
   readonly timeline?: number;
   readonly content?: string;
   readonly createdAt?: number;
+  readonly anonymous?: number;
 }
 
 function segmentOf(log: Log): SegmentFacts {
-  const { number, previous, gtids, server = P, content = `${number}`, createdAt = number } = log;
+  const {
+    number,
+    previous,
+    gtids,
+    server = P,
+    content = `${number}`,
+    createdAt = number,
+    anonymous = 0,
+  } = log;
   return {
     serverUuid: server,
     binlog: parseBinlogName(`binlog.${String(number).padStart(6, '0')}`),
@@ -32,7 +41,7 @@ function segmentOf(log: Log): SegmentFacts {
     previousGtids: previous,
     gtids,
     transactions: 10,
-    anonymousTransactions: 0,
+    anonymousTransactions: anonymous,
     firstCommit: second(number),
     lastCommit: second(number),
     maxCommit: second(number),
@@ -163,6 +172,11 @@ test('what an old writer wrote where the handoff had not come is left out by nam
     [[`${P}/binlog.000002`, ['a'], `${P}:11-20`]],
   );
   assert.equal(union.facts.segments.length, 2);
+  const nameless = unionOf(
+    catalog('a', [FIRST, { ...SECOND, anonymous: 1 }]),
+    catalog('b', [FIRST, heir], { handoff }),
+  );
+  assert.equal(conflictOf(nameless), 'anonymous-behind-handoff');
   const knowing: Log = { ...heir, previous: `${P}:1-20` };
   const whole = unionOf(catalog('a', [FIRST, SECOND]), catalog('b', [FIRST, knowing], { handoff }));
   assert.deepEqual(whole.fenced, []);
