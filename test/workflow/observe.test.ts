@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readAudit } from '../../src/telemetry/audit.ts';
 import { assertNoCanary, assertNoCanaryInArguments, assertNoCanaryInFolder } from '../support/canary.ts';
+import { startGcs, type TestGcs } from '../support/gcs.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
@@ -15,12 +16,13 @@ interface Health {
 
 let world: ArchiveWorld;
 let s3: TestS3;
+let gcs: TestGcs;
 let base: string;
 /** All that the endpoint ever said. */
 const said: string[] = [];
 
 before(async () => {
-  s3 = await startS3('archive');
+  [s3, gcs] = await Promise.all([startS3('archive'), startGcs('archive')]);
   process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
   process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
   const { bucket, region, endpoint } = s3;
@@ -32,7 +34,11 @@ before(async () => {
     id: 's3',
     s3: { bucket, region, endpoint, pathStyle: true, prefix: 'prod', ...credentials },
   };
-  world = await startArchiveWorld({ stores: [store] });
+  const google = {
+    id: 'gcs',
+    gcs: { bucket: gcs.bucket, endpoint: gcs.endpoint, prefix: 'prod', credentials: 'anonymous' },
+  };
+  world = await startArchiveWorld({ stores: [store, google] });
   await world.startWorker({}, ['--listen', '0']);
   base = /http:\/\/127\.0\.0\.1:[0-9]+/.exec(await world.workerLog())?.[0] ?? '';
   const applied = await world.pitrail('apply');
@@ -40,7 +46,7 @@ before(async () => {
 });
 after(async () => {
   await world.stop();
-  await s3.stop();
+  await Promise.all([s3.stop(), gcs.stop()]);
 });
 
 async function page(path: string): Promise<{ readonly status: number; readonly text: string }> {
@@ -105,6 +111,7 @@ test('the metrics count exactly what was archived, in each store', async () => {
   for (const [store, provider] of [
     ['main', 'directory'],
     ['s3', 's3'],
+    ['gcs', 'gcs'],
   ] as const) {
     const at = { ...source, store };
     assert.equal(await metric('binlog_sync_uploaded_total', { ...at, provider }), closed, store);
@@ -120,32 +127,34 @@ test('the metrics count exactly what was archived, in each store', async () => {
   assert.equal(await metric('binlog_sync_failed_total'), 0);
 });
 
-test('a store that is down shows in metrics, log and health, with the run that met it', async () => {
-  await s3.kill();
-  await rotated('down');
-  await until('a failure is counted', async () => (await metric('binlog_sync_failed_total')) > 1, 120_000);
-  const unready = await health();
-  assert.equal(unready.code, 503);
-  assert.match(unready.reasons.join(), /^store shop\/s3: failing since .*last answer/);
-  const failed = await events('step-failed');
-  const counted = failed.filter(({ error_code }) => error_code === 'StoreUnreachable');
-  assert.ok(counted.length > 0);
-  const { runId } = await world.entity().describe();
-  const last = counted.at(-1);
-  assert.deepEqual(
-    [last?.['provider'], last?.['store'], last?.['cluster'], last?.['source'], last?.['run_id']],
-    ['s3', 's3', 'shop', 'shop-1', runId],
-  );
-  assert.equal(last?.['trace_id'], runId.replaceAll('-', ''));
-  assert.equal(typeof last?.['retry_count'], 'number');
-  assert.ok(last !== undefined && 'binlog_index' in last);
-  assert.ok(
-    (await metric('binlog_sync_failed_total', { provider: 's3', error_code: 'StoreUnreachable' })) > 0,
-  );
-  await s3.start();
-  await until('it is archived', async () => (await world.pitrail('archive', '--once')).code === 0);
-  await until('it is ready again', async () => (await health()).code === 200);
-});
+for (const [store, server] of [
+  ['s3', () => s3],
+  ['gcs', () => gcs],
+] as const) {
+  test(`a store in ${store} that is down shows in metrics, log and health, with the run that met it`, async () => {
+    const code = { provider: store, store, error_code: 'StoreUnreachable' };
+    await server().kill();
+    await rotated('down');
+    const counted = async () => metric('binlog_sync_failed_total', code);
+    await until('a failure is counted', async () => (await counted()) > 1, 200_000);
+    const unready = await health();
+    assert.equal(unready.code, 503);
+    assert.match(unready.reasons.join(), new RegExp(`^store shop/${store}: failing since .*last answer`));
+    assert.ok((await metric('binlog_sync_last_failure_timestamp_seconds', code)) > 0);
+    const failed = await events('step-failed');
+    const last = failed.findLast((it) => it['store'] === store && it['error_code'] === 'StoreUnreachable');
+    const { runId } = await world.entity().describe();
+    assert.deepEqual(
+      [last?.['provider'], last?.['cluster'], last?.['source'], last?.['run_id'], last?.['trace_id']],
+      [store, 'shop', 'shop-1', runId, runId.replaceAll('-', '')],
+    );
+    assert.equal(typeof last?.['retry_count'], 'number');
+    assert.ok(last !== undefined && 'binlog_index' in last);
+    await server().start();
+    await until('it is archived', async () => (await world.pitrail('archive', '--once')).code === 0);
+    await until('it is ready again', async () => (await health()).code === 200);
+  });
+}
 
 test('every request of a run carries its trace into the access log of the store', async () => {
   await rotated('traced');

@@ -27,7 +27,8 @@ before(async () => {
   process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
   process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
   world = await startArchiveWorld({ stores: [writtenS3(), writtenGcs()] });
-  worker = await world.startWorker();
+  // With metrics and health: they take memory, too.
+  worker = await world.startWorker({}, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
   opened = await Promise.all([...settledStores().map((store) => openStore(store))]);
