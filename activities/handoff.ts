@@ -7,6 +7,7 @@ import { type BoundaryEntry, writeBoundary } from '../src/handoff/boundary.ts';
 import { currentLag } from '../src/handoff/current-lag.ts';
 import { type Look, lookAt, lookAtCandidate } from '../src/handoff/look.ts';
 import { type ArchiveStanding, readStanding } from '../src/handoff/manifests.ts';
+import { type HandoffNote, noteHandoff } from '../src/handoff/note-handoff.ts';
 import {
   type HandoffName,
   type HandoffOutcome,
@@ -105,6 +106,10 @@ export function handoffStoreActivities(resources: ArchiveResources) {
     /** Writes the boundary into one store. */
     writeBoundary: ({ cluster, entry }: BoundaryInput): Promise<void> =>
       withHeartbeat(async () => writeBoundary(await resources.repositories(cluster), entry)),
+
+    /** Writes into the audit log how a handoff ended, and counts it. */
+    noteHandoff: (note: HandoffNote): Promise<void> =>
+      withHeartbeat(() => noteHandoff(pickCluster(resources.config, note.cluster), note)),
 
     /** Writes down what became of a handoff. */
     recordOutcome: ({ cluster, source, outcome }: OutcomeInput): Promise<void> =>

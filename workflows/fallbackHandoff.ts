@@ -3,8 +3,9 @@ import { toFailure } from '../activities/failures.ts';
 import { describeFailure } from './archive-failures.ts';
 import { FALLBACK_HANDOFF, type FallbackHandoffInput, type HandoffResult } from './contracts/handoff.ts';
 import { decode } from './decode.ts';
-import { handoffControl } from './handoff-activities.ts';
+import { handoffControl, handoffStores } from './handoff-activities.ts';
 import { decide } from './handoff-decide.ts';
+import { noteOf, noteOfFailure } from './handoff-note.ts';
 import { draftOf, finished, refusalOf, settledResult } from './handoff-result.ts';
 import { type Decided, enter, type HandOff, type HandoffRun } from './handoff-run.ts';
 import { isOutdated, type Locked, lock, switchOver, takeNewBase } from './handoff-switch.ts';
@@ -33,10 +34,15 @@ export async function fallbackHandoff(input: FallbackHandoffInput): Promise<Hand
   try {
     const { cluster, to: source } = request;
     const settings = await handoffControl().handoffSettings({ cluster, source });
-    return await handOver({ request, settings, report });
+    const result = await handOver({ request, settings, report });
+    if (result.outcome === 'handed-over') await handoffStores().noteHandoff(noteOf(report, result));
+    return result;
   } catch (error) {
+    if (isCancellation(error)) throw error;
     // Temporal wraps an activity's failure; what it says is said at the top.
-    throw isCancellation(error) ? error : toFailure(describeFailure(error));
+    const described = describeFailure(error);
+    await handoffStores().noteHandoff(noteOfFailure(report, described));
+    throw toFailure(described);
   }
 }
 

@@ -14,7 +14,7 @@ import { within } from './within.ts';
 const LAG_MS = 5_000;
 const STORE_MS = 3_000;
 
-/** How far the archive is behind a source. */
+/** How far the archive is behind the closed logs of a source. */
 export interface CurrentLag extends ArchiveLag {
   /** Age of the oldest transaction that is not archived; 0 where that is not known. */
   readonly seconds: number;
@@ -36,8 +36,10 @@ function readLag(context: ArchiveSourceContext): Promise<CurrentLag> {
   return context.withSession(async (session) => {
     const { serverUuid, gtidExecuted } = await readServerFacts(session);
     const logs = await readLagLogs(context, session);
+    // What the open log holds cannot be archived yet, however long the server keeps it open.
+    const begun = logs.at(-1)?.previousGtids ?? gtidExecuted;
     const covered = await coveredWhereItCounts(context, serverUuid);
-    const lag = archiveLag(logs, GtidSet.parse(gtidExecuted), covered);
+    const lag = archiveLag(logs.slice(0, -1), GtidSet.parse(begun), covered);
     return { ...lag, seconds: lagSeconds(lag, Date.now()) ?? 0 };
   });
 }

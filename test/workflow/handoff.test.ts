@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { pickCluster } from '../../src/config/pick.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
+import { readAudit } from '../../src/telemetry/audit.ts';
 import { startRestored } from '../integration/restore-rig.ts';
 import { placeOrders, startWorkload, tableChecksums } from '../support/workload.ts';
 import { until } from './archive-world.ts';
@@ -93,6 +96,17 @@ test('under load the archive is handed to the replica without a gap, and the old
   const result = behind.find(({ body }) => body.kind === 'handoff-validated')?.body;
   assert.ok(result?.kind === 'handoff-validated');
   assert.deepEqual([result.handoffEpoch, result.verdict], [2, 'validated']);
+});
+
+test('the audit log keeps who handed over to whom, once', async () => {
+  const { auditFile } = pickCluster(await loadConfig(world.config), 'shop');
+  const kept = async () =>
+    (await readAudit(auditFile)).flatMap(({ event }) => (event.action === 'handoff' ? [event] : []));
+  const [event, ...others] = await kept();
+  assert.deepEqual(
+    [event?.outcome, event?.subject, event?.from, event?.to, event?.epoch, others],
+    ['switched', 'source', 'shop-1', 'shop-2', 2, []],
+  );
 });
 
 test('a handoff that is made again changes nothing', async () => {
