@@ -17,6 +17,7 @@ import { probeStore } from '../../src/storage/probe.ts';
 import { gcsErrorBody, type HttpFaults, httpFaults, PASS, type SeenRequest } from '../contract/http-fault.ts';
 import { bodyOf, gather } from '../contract/store-bodies.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
+import { PLAIN_RULES } from '../support/store-rules.ts';
 import { pitrail } from './cli-run.ts';
 import { type RestoreRig, startRestoreRig } from './restore-rig.ts';
 
@@ -147,7 +148,7 @@ test('what an archiver stored it cannot replace, and other content is told from 
 test('a restorer restores and proves the whole archive, from this store alone', {
   timeout: 240_000,
 }, async () => {
-  const cluster: ClusterConfig = { ...rig.cluster, stores: [storeAs('restore')] };
+  const cluster: ClusterConfig = { ...rig.cluster, stores: [{ ...storeAs('restore'), ...PLAIN_RULES }] };
   const watcher = { onStep: () => undefined, onPlanned: () => undefined, onRetry: () => undefined };
   const outcome = await restoreDirectly(await rig.context({ cluster }), rig.job('latest'), watcher);
   assert.equal(outcome.gtidExecuted, await rig.source.gtidExecuted());
