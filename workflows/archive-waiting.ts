@@ -2,6 +2,7 @@ import type { CommitSummary } from '../activities/archive.ts';
 import type { Discovery } from '../src/archiving/discovery.ts';
 import type { LogRef } from '../src/archiving/staging.ts';
 import { GtidSet } from '../src/domain/gtid-set.ts';
+import { isArchived } from '../src/domain/routing/store-policy.ts';
 import { type ArchiveEntity, ticketsOfRound } from './archive-entity.ts';
 import { countingStores, recordOf, update } from './archive-records.ts';
 
@@ -30,9 +31,9 @@ export function adoptWaiting(entity: ArchiveEntity, found: Discovery): void {
       ];
     }),
   );
-  const counting = countingStores(entity).map(({ store }) => store);
+  const counting = countingStores(entity);
   for (const waiting of entity.waiting.values()) {
-    const isLacked = counting.some((store) => waiting.lackedBy.has(store));
+    const isLacked = !isArchived(waiting.lackedBy, counting);
     // Found archived already: it was told when it was committed, perhaps by another run.
     if (!isLacked && waiting.summary === null) waiting.stands = 'archived';
     if (isLacked) waiting.stands = 'waits';
@@ -84,11 +85,10 @@ export function noteNeedless(entity: ArchiveEntity, store: string, log: LogRef):
 
 /** Counts what every store that counts has by now: after a commit, and after another store counts. */
 export function tellArchived(entity: ArchiveEntity): void {
-  const counting = countingStores(entity).map(({ store }) => store);
+  const counting = countingStores(entity);
   for (const waiting of entity.waiting.values()) {
     const { log, lackedBy, stands, summary } = waiting;
-    if (stands === 'archived' || summary === null) continue;
-    if (counting.some((store) => lackedBy.has(store))) continue;
+    if (stands === 'archived' || summary === null || !isArchived(lackedBy, counting)) continue;
     waiting.stands = 'archived';
     const { serverUuid, binlog, timeline, lastCommit } = summary;
     entity.archivedThrough = { serverUuid, binlog, timeline, lastCommit };

@@ -21,6 +21,12 @@ before(async () => {
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
 });
+
+/** Waits for a condition, also on a machine that has much else to do. */
+function soon(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  return until(what, isSo, 240_000);
+}
+
 after(() => world.stop());
 
 async function closeLog(): Promise<void> {
@@ -37,16 +43,16 @@ async function stagedBytes(): Promise<number> {
 
 test('the folder stays within its bound, and the alarm counts the minutes', async () => {
   await closeLog();
-  await until('it is archived', async () => String(await world.archived()) === String(await world.closed()));
+  await soon('it is archived', async () => String(await world.archived()) === String(await world.closed()));
   await rename(world.storeDir, `${world.storeDir}.away`);
   await writeFile(world.storeDir, '');
   for (let i = 0; i < 8; i += 1) await closeLog();
-  await until('the store is given up', async () => {
+  await soon('the store is given up', async () => {
     const [main] = (await world.status()).stores;
     return main?.circuit.kind !== 'closed';
   });
-  await until('what fits is staged', async () => (await world.staged()).length >= 3);
-  await until('a look tells of the rest', async () => {
+  await soon('what fits is staged', async () => (await world.staged()).length >= 3);
+  await soon('a look tells of the rest', async () => {
     const { retention } = await world.status();
     return retention?.reason === 'counting-down' && retention.atRisk.logs >= 8;
   });
@@ -71,10 +77,10 @@ test('the folder stays within its bound, and the alarm counts the minutes', asyn
 test('the alarm fires and is logged long before the server purges', async () => {
   // A quarter of what the server keeps is used up by now.
   await world.mysql.run('SET GLOBAL binlog_expire_logs_seconds = 60');
-  await until('it fires', async () => (await world.status()).retention?.level === 'critical', 60_000);
+  await soon('it fires', async () => (await world.status()).retention?.level === 'critical');
   const { retention } = await world.status();
   assert.ok(retention?.reason === 'counting-down' && retention.minutesLeft <= 1);
-  await until('it is logged', async () =>
+  await soon('it is logged', async () =>
     (await world.workerLog()).includes('will purge what is not archived'),
   );
   const status = await world.pitrail('status');
@@ -85,13 +91,9 @@ test('the alarm fires and is logged long before the server purges', async () => 
 test('when the store is back all of it is archived, and nothing lies staged', async () => {
   await rename(world.storeDir, `${world.storeDir}.file`);
   await rename(`${world.storeDir}.away`, world.storeDir);
-  await until(
-    'all is archived',
-    async () => String(await world.archived()) === String(await world.closed()),
-    120_000,
-  );
+  await soon('all is archived', async () => String(await world.archived()) === String(await world.closed()));
   const executed = GtidSet.parse(await world.mysql.gtidExecuted());
   assert.ok(executed.equals((await world.catalog()).archivedThrough(1)));
-  await until('nothing lies staged', async () => (await world.staged()).length === 0);
+  await soon('nothing lies staged', async () => (await world.staged()).length === 0);
   assert.equal((await world.status()).retention?.level, 'none');
 });
