@@ -113,8 +113,11 @@ export async function startArchiveWorld(options: WorldOptions = {}): Promise<Arc
       const all = ['--config', config, 'worker', ...args];
       const worker = await startProcess(run, all, { logFile, env });
       workers.push(worker);
-      await until('the worker polls', async () =>
-        (await readFile(logFile, 'utf8')).slice(before.length).includes('works on'),
+      await until(
+        'the worker polls',
+        async () => (await readFile(logFile, 'utf8')).slice(before.length).includes('works on'),
+        // Its workflows may have to be bundled first.
+        240_000,
       );
       return worker;
     },
