@@ -17,7 +17,6 @@ import {
 } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext, ServerContext } from '../src/archiving/resources.ts';
 import { rotateBinlog } from '../src/archiving/rotate.ts';
-import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
@@ -128,9 +127,14 @@ export function archiveHostActivities(resources: ArchiveResources) {
         stageAll(resources.server(cluster, source), await openedStores(resources, cluster)),
       ),
 
-    /** Links closed logs into the staging folder. Returns how many; the first that vanished ends it. */
+    /** Puts closed logs into the staging folder. Returns how many; the first that vanished ends it. */
     stageBinlogs: (input: LogsInput) =>
-      on(input, ({ source }) => stageLogs(source.stagingDir, source.binlogDir, input.logs)),
+      on(input, ({ access }, { signal, report }) =>
+        access.stage(input.logs, {
+          signal,
+          onProgress: (doneBytes, totalBytes) => report({ doneBytes, totalBytes }),
+        }),
+      ),
 
     /** Names one stored log in the catalogs: from then on it is archived. */
     commitSegment: (input: CommitInput) => on(input, (context) => commitEverywhere(context, input)),
@@ -219,15 +223,13 @@ async function commitEverywhere(
   return { serverUuid, binlog, timeline, lastCommit };
 }
 
-function acceptLetter(
-  { source, repositories, cache, withSession }: ArchiveSourceContext,
-  input: AcceptGapInput,
-): Promise<AcceptedGap> {
+function acceptLetter(context: ArchiveSourceContext, input: AcceptGapInput): Promise<AcceptedGap> {
   const { acceptance, givenUp, reason } = input;
+  const { repositories } = context;
   const sign = signHeld('host', input);
-  return withSession(async (session) => {
+  return context.withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
-    const look = { source, session, repositories, cache, setAside: [], givenUp, nowMs: Date.now() };
+    const look = { ...context, session, setAside: [], givenUp, nowMs: Date.now() };
     const view = await viewSource({ ...look, heads: headsOf(input) });
     return acceptGap({ view, repositories, acceptance, reason, sign });
   });

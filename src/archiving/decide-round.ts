@@ -17,6 +17,7 @@ const MAX_PROBLEMS = 40;
 /** Everything that decides what is done with the logs of one server. */
 export interface ServerView extends ServerLogs {
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
+  readonly mode: 'host' | 'remote';
   /** In how many servers' logs each transaction shall be archived. */
   readonly redundancy: number;
   /** Dead letters that wait for an operator. */
@@ -36,7 +37,7 @@ interface Decided {
   readonly lacking: readonly string[];
 }
 
-type RoundDecision = Pick<Discovery, 'stage' | 'archive' | 'release' | 'problems' | 'backlog'>;
+export type RoundDecision = Pick<Discovery, 'stage' | 'archive' | 'release' | 'problems' | 'backlog'>;
 
 /**
  * Decides for each closed log of a source, staged or listed, what this round does with it. A source
@@ -105,7 +106,7 @@ function decideServer(view: ServerView): RoundDecision {
 }
 
 function decideLogs(view: ServerView): readonly Decided[] {
-  const { serverUuid, gtidMode, redundancy, givenUp, setAside } = view;
+  const { serverUuid, gtidMode, mode, redundancy, givenUp, setAside } = view;
   const open = view.listed.at(-1) ?? null;
   const stagedStems = new Set(view.staged.map((log) => stemOf(serverUuid, log)));
   const closed = closedInOrder(view).map((source): ClosedLog => {
@@ -113,7 +114,7 @@ function decideLogs(view: ServerView): readonly Decided[] {
     return { source, standing: isLeftAlone ? 'set-aside' : 'wanted' };
   });
   const plans = view.stores.map(({ state }) =>
-    planFor(state, { serverUuid, gtidMode, redundancy, closed, open }),
+    planFor(state, { serverUuid, gtidMode, mode, redundancy, closed, open }),
   );
   return joinPlans(plans).map((decision, index) => {
     const { source } = closed[index] as ClosedLog;
@@ -166,6 +167,11 @@ export function closedRefs({ serverUuid, listed, staged }: ServerLogs): readonly
     const ref = stagedStems.has(stemOf(serverUuid, log)) ? null : refOf(serverUuid, log);
     return ref === null ? [] : [ref];
   });
+}
+
+/** Stems under which closed logs that the server lists would lie staged. Pure. */
+export function wantedStems({ serverUuid, listed }: ServerLogs): ReadonlySet<string> {
+  return new Set(listed.slice(0, -1).map((log) => stemOf(serverUuid, log)));
 }
 
 function refsWhere(

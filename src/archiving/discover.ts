@@ -3,10 +3,12 @@ import type { SourceConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
 import { readBinaryLogs, readServerFacts, type ServerFacts } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
-import { archivedThroughOf, decideRound, type ServerView } from './decide-round.ts';
+import { archivedThroughOf, decideRound, type ServerView, wantedStems } from './decide-round.ts';
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
+import type { LogAccess } from './log-access.ts';
 import type { Repositories, Repository } from './repositories.ts';
-import { type PeekCache, readSourceLogs, type SourceLog } from './source-logs.ts';
+import type { PeekCache, SourceLog } from './source-logs.ts';
+import { withinStaging } from './stage-ahead.ts';
 import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
@@ -16,6 +18,8 @@ import { listStagedServers, removeLeftovers } from './tidy.ts';
 export interface LookOptions {
   readonly source: SourceConfig;
   readonly session: MysqlSession;
+  readonly access: LogAccess;
+  /** Of what lies staged. */
   readonly cache: PeekCache;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
@@ -52,11 +56,12 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
   const view = await viewOrStage(options);
   const { serverUuid, listed, stores } = view.present;
   await ensureStagingDir(stagingDir, serverUuid);
-  for (const server of await listStagedServers(stagingDir)) await removeLeftovers(stagingDir, server);
+  await tidy(stagingDir, view.present);
   const [primary] = stores;
+  const servers = serversOf(view);
   return {
     serverUuid,
-    ...decideRound(serversOf(view)),
+    ...withinStaging(decideRound(servers), servers, options.access.stageAhead),
     open: openLog(listed.at(-1), options.nowMs),
     heads: stores.map(({ id, state }) => ({ store: id, ...state.head })),
     archivedThrough: primary === undefined ? null : archivedThroughOf(primary.state, serverUuid),
@@ -99,7 +104,14 @@ export async function stageClosed(options: LookOptions, repositories: readonly R
   );
   // A catalog that nobody has read yet may lack what the others name.
   const stores = known.length === repositories.length ? known : [];
-  await stageUnread((await viewLogs(options, facts, stores)).present, options.source);
+  await stageUnread((await viewLogs(options, facts, stores)).present, options.access);
+}
+
+async function tidy(stagingDir: string, present: ServerView): Promise<void> {
+  for (const serverUuid of await listStagedServers(stagingDir)) {
+    const isPresent = serverUuid === present.serverUuid;
+    await removeLeftovers(stagingDir, serverUuid, isPresent ? wantedStems(present) : new Set());
+  }
 }
 
 function readStores({ repositories, heads }: DiscoverOptions): Promise<ServerView['stores']> {
@@ -116,13 +128,17 @@ async function viewLogs(
   facts: ServerFacts,
   stores: ServerView['stores'],
 ): Promise<SourceView> {
-  const { source, session, cache, setAside, givenUp } = options;
+  const { source, session, access, cache, setAside, givenUp } = options;
   const { serverUuid, gtidMode } = facts;
   // Staged logs are read before the listing: one that is staged in between would else be taken for purged.
   const staged = await readStagedServers(source.stagingDir, serverUuid, cache);
-  const listing = await readBinaryLogs(session);
-  const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
-  const shared = { stores, setAside, givenUp, redundancy: source.redundancy };
+  const listed = await access.readHeads({
+    serverUuid,
+    listed: await readBinaryLogs(session),
+    relist: () => relist(session),
+    stores: stores.map(({ state }) => state),
+  });
+  const shared = { stores, setAside, givenUp, mode: access.mode, redundancy: source.redundancy };
   return {
     facts,
     // No server vouches for these any more; they were written with GTIDs, or they are refused when they are sealed.
@@ -164,6 +180,6 @@ function assertArchivable(facts: ServerFacts, where: string): void {
 function openLog(log: SourceLog | undefined, nowMs: number): OpenLog | null {
   if (log?.peek === null || log?.peek === undefined) return null;
   const ageSeconds = Math.max(0, Math.round((nowMs - Date.parse(log.peek.createdAt)) / 1000));
-  const holds = log.sizeBytes > log.peek.headBytes ? 'transactions' : 'nothing';
+  const holds = log.peek.firstCommit === null ? 'nothing' : 'transactions';
   return { binlog: log.name, ageSeconds, holds };
 }

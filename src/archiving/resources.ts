@@ -3,6 +3,10 @@ import { pickCluster, pickSource } from '../config/pick.ts';
 import type { ClusterConfig, PitrailConfig, SourceConfig } from '../config/types.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { hostAccess } from './host-access.ts';
+import type { LogAccess } from './log-access.ts';
+import { RemoteAccess } from './remote/access.ts';
+import { remoteReader } from './remote/reader.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
 
@@ -10,6 +14,7 @@ import { PeekCache } from './source-logs.ts';
 export interface ServerContext {
   readonly cluster: ClusterConfig;
   readonly source: SourceConfig;
+  readonly access: LogAccess;
   readonly cache: PeekCache;
   /** Connects; the caller closes the session. @throws unavailable, refused, config */
   connect(): Promise<MysqlSession>;
@@ -27,12 +32,12 @@ export interface ArchiveSourceContext extends ServerContext {
 /** Logs of this many bytes in all are streamed at once; a larger one goes alone. Bounds memory, not speed. */
 const STREAMED_BYTES = 48 * 1024 * 1024;
 
-/** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
+/** What a process keeps open while it archives: stores and catalogs by cluster, what was read of its logs by source. */
 export class ArchiveResources {
   readonly config: PitrailConfig;
   readonly #repositories = new Map<string, Promise<Repositories>>();
   readonly #budget = new ByteBudget(STREAMED_BYTES);
-  readonly #caches = new Map<string, PeekCache>();
+  readonly #logs = new Map<string, Pick<ArchiveSourceContext, 'access' | 'cache'>>();
 
   constructor(config: PitrailConfig) {
     this.config = config;
@@ -45,7 +50,7 @@ export class ArchiveResources {
     return {
       cluster,
       source,
-      cache: this.#cacheOf(`${clusterName}/${sourceId}`),
+      ...this.#logsOf(`${clusterName}/${sourceId}`, source),
       connect: () => connectSource(source),
       withSession: (use) => withSession(source, use),
     };
@@ -73,11 +78,18 @@ export class ArchiveResources {
     for (const result of opened) if (result.status === 'fulfilled') await result.value.close();
   }
 
-  #cacheOf(name: string): PeekCache {
-    const known = this.#caches.get(name) ?? new PeekCache();
-    this.#caches.set(name, known);
-    return known;
+  #logsOf(name: string, source: SourceConfig): Pick<ArchiveSourceContext, 'access' | 'cache'> {
+    const known = this.#logs.get(name);
+    if (known !== undefined) return known;
+    const cache = new PeekCache();
+    const opened = { cache, access: openAccess(source, cache) };
+    this.#logs.set(name, opened);
+    return opened;
   }
+}
+
+function openAccess(source: SourceConfig, cache: PeekCache): LogAccess {
+  return source.mode === 'host' ? hostAccess(source, cache) : new RemoteAccess(source, remoteReader(source));
 }
 
 async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
-import type { SourceConfig } from '../config/types.ts';
+import { AppError } from '../domain/errors.ts';
 import { closedRefs, decideRound, type ServerView } from './decide-round.ts';
-import { stageLogs } from './stage.ts';
-import { ensureStagingDir } from './staging.ts';
+import type { LogAccess } from './log-access.ts';
+import { withinStaging } from './stage-ahead.ts';
 
-/** How many logs one look stages: where they are copied, it must end in the time of a step. */
+/** How many logs one look stages, and how long: where they are copied, it must end in the time of a step. */
 const MAX_STAGED = 100;
+const MAX_MS = 5 * 60_000;
 
 /**
  * Stages closed logs while a catalog cannot be read. Nothing can be archived then, but the server
@@ -14,9 +15,15 @@ const MAX_STAGED = 100;
  *
  * @throws unavailable `StagingFull`
  */
-export async function stageUnread(view: ServerView, source: SourceConfig): Promise<void> {
-  const { stagingDir, binlogDir } = source;
-  const stage = view.stores.length === 0 ? closedRefs(view) : decideRound([view]).stage;
-  await ensureStagingDir(stagingDir, view.serverUuid);
-  await stageLogs(stagingDir, binlogDir, stage.slice(0, MAX_STAGED));
+export async function stageUnread(view: ServerView, access: LogAccess): Promise<void> {
+  const decided = decideRound([view]);
+  const stage = view.stores.length === 0 ? closedRefs(view) : decided.stage;
+  const bounded = withinStaging({ ...decided, stage }, [view], access.stageAhead).stage;
+  const signal = AbortSignal.timeout(MAX_MS);
+  try {
+    await access.stage(bounded.slice(0, MAX_STAGED), { signal, onProgress: () => undefined });
+  } catch (error) {
+    // What came by then is kept, and the next look goes on.
+    if (!signal.aborted || error instanceof AppError) throw error;
+  }
 }

@@ -14,6 +14,9 @@ const name = z.string().regex(NAME, NAME_RULE);
 const text = z.string().min(1, 'must not be empty');
 const path = z.string().min(1, 'must not be empty').describe('Relative paths are relative to this file.');
 
+const SIZE = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
+const SIZE_RULE = 'must be a size such as 512MiB or 4GiB';
+
 const secret = z
   .strictObject({
     file: path.optional().describe('A file that holds the secret and that only its owner may read.'),
@@ -47,7 +50,26 @@ const source = z.strictObject({
     ),
   user: text,
   password: secret,
-  binlogDir: path.describe('Folder of the binary logs on the host of the worker.'),
+  mode: z
+    .enum(['host', 'remote'])
+    .default('host')
+    .describe(
+      'host (default): the worker reads the files of the binary logs. remote: it reads them from the server, as a replica does, where nobody may see the files or they are encrypted.',
+    ),
+  binlogDir: path.optional().describe('For mode host: folder of the binary logs on the host of the worker.'),
+  stagingDir: path
+    .optional()
+    .describe(
+      'Where closed binlogs of this source lie until they are archived, in a folder of its own. Default: archive.stagingDir.',
+    ),
+  replicaServerId: z
+    .int()
+    .min(1)
+    .max(4_294_967_295)
+    .optional()
+    .describe(
+      'For mode remote: the server_id that pitrail gives itself. Default: made from the names, above 2^31.',
+    ),
 });
 
 const prefix = z
@@ -166,8 +188,13 @@ const archive = z.strictObject({
   stagingDir: path
     .optional()
     .describe(
-      'Where closed binlogs are hard-linked, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir.',
+      'Where closed binlogs lie until they are archived, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir, where they can be hard-linked; there is none for mode remote.',
     ),
+  stageAhead: z
+    .string()
+    .regex(SIZE, SIZE_RULE)
+    .default('4GiB')
+    .describe('How much of the binlogs of a source of mode remote may lie in stagingDir at once.'),
   parallelTransfers: z.int().min(1).max(64).default(4),
   level: z.int().min(1).max(19).default(3).describe('zstd level.'),
   redundancy: z
@@ -181,13 +208,12 @@ const archive = z.strictObject({
   fallback: fallback.optional(),
 });
 
-const MEMORY = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
 const restore = z.strictObject({
   scratchDir: path.default('/var/tmp/pitrail').describe('Where throw-away servers and fetched bases lie.'),
   mysqld: path.optional().describe('The server program for restores. Default: the one that is found.'),
   memory: z
     .string()
-    .regex(MEMORY, 'must be a size such as 512MiB or 4GiB')
+    .regex(SIZE, SIZE_RULE)
     .optional()
     .describe('Memory for the throw-away server. Default: decided from what is free.'),
 });
@@ -252,7 +278,7 @@ export type WrittenCluster = WrittenConfig['clusters'][string];
 
 /** Size in bytes of a text such as `4GiB`; K, M, G and T count in 1024. */
 export function parseSize(size: string): number {
-  const [, number = '0', unit = 'B'] = MEMORY.exec(size) ?? [];
+  const [, number = '0', unit = 'B'] = SIZE.exec(size) ?? [];
   const power = 'bkmgt'.indexOf(unit.charAt(0).toLowerCase());
   return Number(number) * 1024 ** power;
 }

@@ -153,5 +153,5 @@ function entryOf(body: CatalogBody, index: number) {
 export function serverView(more: Partial<ServerView>): ServerView {
   const nothing = { listed: [], staged: [], setAside: [], givenUp: [] };
   const stores = [{ id: 'a', state: catalogOf([]) }];
-  return { serverUuid: SERVER, gtidMode: 'ON', redundancy: 1, ...nothing, stores, ...more };
+  return { serverUuid: SERVER, gtidMode: 'ON', mode: 'host', redundancy: 1, ...nothing, stores, ...more };
 }
