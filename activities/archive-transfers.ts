@@ -5,8 +5,8 @@ import { knownRepositoryId, repositoryIn } from '../src/archiving/repositories.t
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
 import { sealSegment } from '../src/archiving/seal-segment.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
-import { successorGtids } from '../src/archiving/successor.ts';
 import { uploadSegment } from '../src/archiving/upload.ts';
+import { AppError } from '../src/domain/errors.ts';
 import type { StoredObject } from '../src/domain/segment.ts';
 import { archiveFillActivities } from './archive-stores.ts';
 import type { Beat } from './heartbeat.ts';
@@ -62,20 +62,23 @@ export function archiveTransferActivities(resources: ArchiveResources) {
 export type ArchiveTransferActivities = ReturnType<typeof archiveTransferActivities>;
 
 async function sealPlanned(
-  { cluster, source, repositories }: ArchiveSourceContext,
+  { cluster, source, access, repositories }: ArchiveSourceContext,
   { log, successor }: PlannedLog,
   beat: Beat,
 ): Promise<SealSummary> {
-  const { stagingDir, binlogDir } = source;
-  const { segment, object } = await sealSegment({
-    stagingDir,
+  const sealed = sealSegment({
+    stagingDir: source.stagingDir,
     log,
-    nextPreviousGtids: await successorGtids(stagingDir, binlogDir, successor),
+    nextPreviousGtids: await access.successorGtids(successor),
     repositoryId: await knownRepositoryId(repositories),
     key: repositories.key,
     level: cluster.archive.level,
     signal: beat.signal,
     onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
+  });
+  const { segment, object } = await sealed.catch(async (error: unknown) => {
+    if (error instanceof AppError && error.kind === 'corrupt') await access.dropDamaged(log);
+    throw error;
   });
   const { transactions, lengthBytes } = segment;
   return { key: object.key, transactions, lengthBytes, storedBytes: object.lengthBytes };

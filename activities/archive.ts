@@ -18,7 +18,6 @@ import {
 } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext, ServerContext } from '../src/archiving/resources.ts';
 import { rotateBinlog } from '../src/archiving/rotate.ts';
-import { stageLogs } from '../src/archiving/stage.ts';
 import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
@@ -144,9 +143,14 @@ export function archiveHostActivities(resources: ArchiveResources) {
         stageAll(resources.server(cluster, source), await openedStores(resources, cluster)),
       ),
 
-    /** Links closed logs into the staging folder. Returns how many; the first that vanished ends it. */
+    /** Puts closed logs into the staging folder. Returns how many; the first that vanished ends it. */
     stageBinlogs: (input: LogsInput) =>
-      on(input, ({ source }) => stageLogs(source.stagingDir, source.binlogDir, input.logs)),
+      on(input, ({ access }, { signal, report }) =>
+        access.stage(input.logs, {
+          signal,
+          onProgress: (doneBytes, totalBytes) => report({ doneBytes, totalBytes }),
+        }),
+      ),
 
     /** Names one stored log in the catalog of its store: from then on it is archived there. */
     commitSegment: (input: CommitInput) => on(input, (context) => commitStored(context, input)),
@@ -240,16 +244,14 @@ async function commitStored(
   return { serverUuid, binlog, timeline, lastCommit, gtids };
 }
 
-function acceptLetter(
-  { cluster, source, repositories, cache, withSession }: ArchiveSourceContext,
-  input: AcceptGapInput,
-): Promise<AcceptedGap> {
+function acceptLetter(context: ArchiveSourceContext, input: AcceptGapInput): Promise<AcceptedGap> {
   const { acceptance, givenUp, reason, stores } = input;
+  const { cluster, repositories } = context;
   const sign = signHeld('host', input);
-  return withSession(async (session) => {
+  return context.withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
     const { stagingMaxBytes } = cluster.archive;
-    const look = { source, session, repositories, cache, stores, stagingMaxBytes, setAside: [], givenUp };
+    const look = { ...context, stores, stagingMaxBytes, session, setAside: [], givenUp };
     const view = await viewSource({ ...look, heads: headsOf(input), nowMs: Date.now() });
     return acceptGap({ view, repositories, acceptance, reason, sign });
   });

@@ -3,6 +3,7 @@ import type { ArchiveResources } from '../src/archiving/resources.ts';
 import { abandonBackup } from '../src/backup/abandon.ts';
 import { makeBackupId } from '../src/backup/backup-id.ts';
 import { captureCoordinates } from '../src/backup/capture.ts';
+import { assertCloneable } from '../src/backup/cloneable.ts';
 import { type BackupCompleteness, backupCompleteness } from '../src/backup/completeness.ts';
 import type { BackupContext } from '../src/backup/context.ts';
 import { executeClone } from '../src/backup/execute.ts';
@@ -96,6 +97,7 @@ async function backupContext(
   beat: Beat,
 ): Promise<BackupContext> {
   const found = await resources.source(cluster, source);
+  assertCloneable(found.source);
   return {
     connect: found.connect,
     stagingDir: found.source.stagingDir,

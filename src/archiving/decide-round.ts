@@ -99,14 +99,14 @@ function decideServer(view: ServerView, decided: readonly Decided[], staging: St
 }
 
 function decideLogs(view: ServerView): readonly Decided[] {
-  const { serverUuid, gtidMode, redundancy, givenUp, setAside } = view;
+  const { serverUuid, gtidMode, mode, redundancy, givenUp, setAside } = view;
   const open = view.listed.at(-1) ?? null;
   const stagedStems = new Set(view.staged.map((log) => stemOf(serverUuid, log)));
   const closed = closedInOrder(view).map((source): ClosedLog => {
     const isLeftAlone = matches(serverUuid, [...setAside, ...givenUp], source);
     return { source, standing: isLeftAlone ? 'set-aside' : 'wanted' };
   });
-  const facts = { serverUuid, gtidMode, redundancy, closed, open };
+  const facts = { serverUuid, gtidMode, mode, redundancy, closed, open };
   const plans = view.stores.map(({ id, state }) => ({ id, plan: planFor(state, facts) }));
   const others = view.followers.map(({ id, state }) => ({ id, plan: planFor(state, facts) }));
   return joinPlans(plans.map(({ plan }) => plan)).map((decision, index) => {
@@ -149,6 +149,11 @@ export function closedRefs({ serverUuid, listed, staged }: ServerLogs): readonly
     const ref = stagedStems.has(stemOf(serverUuid, log)) ? null : refOf(serverUuid, log);
     return ref === null ? [] : [ref];
   });
+}
+
+/** Stems under which closed logs that the server lists would lie staged. Pure. */
+export function wantedStems({ serverUuid, listed }: ServerLogs): ReadonlySet<string> {
+  return new Set(listed.slice(0, -1).map((log) => stemOf(serverUuid, log)));
 }
 
 function standingOf(decision: ArchiveDecision, operator: 'given-up' | 'wanted'): Decided['stands'] {

@@ -4,12 +4,13 @@ import { AppError } from '../domain/errors.ts';
 import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import { readBinaryLogs, readServerFacts, type ServerFacts } from '../mysql/facts.ts';
 import type { MysqlSession } from '../mysql/session.ts';
-import { archivedThroughOf, decideRound } from './decide-round.ts';
+import { archivedThroughOf, decideRound, wantedStems } from './decide-round.ts';
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
+import type { LogAccess } from './log-access.ts';
 import { knownStores, readStores, type StoreLook, type StoreReads } from './read-stores.ts';
 import { assertOneRepository, type Repositories, type Repository } from './repositories.ts';
 import type { ServerView, SourceView, StoreRead } from './server-view.ts';
-import { type PeekCache, readSourceLogs, type SourceLog } from './source-logs.ts';
+import type { PeekCache, SourceLog } from './source-logs.ts';
 import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
@@ -21,6 +22,8 @@ import { listStagedServers, removeLeftovers } from './tidy.ts';
 export interface LookOptions {
   readonly source: SourceConfig;
   readonly session: MysqlSession;
+  readonly access: LogAccess;
+  /** Of what lies staged. */
   readonly cache: PeekCache;
   /** All stores of the cluster. */
   readonly stores: readonly StoreLook[];
@@ -55,8 +58,8 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
   const known = [...stores, ...followers];
   assertOneRepository(known.map(({ state }) => state.repositoryId));
   await ensureStagingDir(stagingDir, serverUuid);
-  for (const server of await listStagedServers(stagingDir)) await removeLeftovers(stagingDir, server);
-  const { stores: needs, pending, lies, ...decision } = decideRound(serversOf(view), options.stagingMaxBytes);
+  await tidy(stagingDir, view.present);
+  const { stores: needs, pending, lies, ...decision } = decideRound(serversOf(view), boundOf(options));
   return {
     serverUuid,
     ...decision,
@@ -127,7 +130,19 @@ export async function stageClosed(options: LookOptions, repositories: readonly R
   // A catalog that nobody has read yet may lack what the others name.
   const known = found.length === repositories.length ? found : [];
   const { present } = await viewLogs(options, facts, { known, reads: [] });
-  await stageUnread(present, options.source, options.stagingMaxBytes);
+  await stageUnread(present, options.access, boundOf(options));
+}
+
+/** How much may lie staged, as the configuration says, and as the way to the logs allows. */
+function boundOf({ stagingMaxBytes, access }: LookOptions): number {
+  return Math.min(stagingMaxBytes, access.stagingMaxBytes);
+}
+
+async function tidy(stagingDir: string, present: ServerView): Promise<void> {
+  for (const serverUuid of await listStagedServers(stagingDir)) {
+    const isPresent = serverUuid === present.serverUuid;
+    await removeLeftovers(stagingDir, serverUuid, isPresent ? wantedStems(present) : new Set());
+  }
 }
 
 async function viewLogs(
@@ -135,12 +150,16 @@ async function viewLogs(
   facts: ServerFacts,
   { known, reads }: StoreReads,
 ): Promise<SourceView> {
-  const { source, session, cache, setAside, givenUp } = options;
+  const { source, session, access, cache, setAside, givenUp } = options;
   const { serverUuid, gtidMode } = facts;
   // Staged logs are read before the listing: one that is staged in between would else be taken for purged.
   const staged = await readStagedServers(source.stagingDir, serverUuid, cache);
-  const listing = await readBinaryLogs(session);
-  const listed = await readSourceLogs(source.binlogDir, listing, cache, () => relist(session));
+  const listed = await access.readHeads({
+    serverUuid,
+    listed: await readBinaryLogs(session),
+    relist: () => relist(session),
+    stores: known.map(({ state }) => state),
+  });
   const present = { serverUuid, listed, staged: staged.present };
   const earlier = staged.earlier.map((server) => ({ ...server, listed: [] }));
   const unknown = options.stores.map(({ store }) => store).filter((id) => !known.some((it) => it.id === id));
@@ -154,6 +173,7 @@ async function viewLogs(
     required: options.stores.filter(({ policy }) => policy === 'required').map(({ store }) => store),
     setAside,
     givenUp,
+    mode: access.mode,
     redundancy: source.redundancy,
   };
   return {
@@ -213,6 +233,6 @@ function assertArchivable(facts: ServerFacts, where: string): void {
 function openLog(log: SourceLog | undefined, nowMs: number): OpenLog | null {
   if (log?.peek === null || log?.peek === undefined) return null;
   const ageSeconds = Math.max(0, Math.round((nowMs - Date.parse(log.peek.createdAt)) / 1000));
-  const holds = log.sizeBytes > log.peek.headBytes ? 'transactions' : 'nothing';
+  const holds = log.peek.firstCommit === null ? 'nothing' : 'transactions';
   return { binlog: log.name, ageSeconds, holds };
 }

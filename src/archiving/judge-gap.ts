@@ -95,6 +95,7 @@ function standings(view: ServerView, state: CatalogState): readonly Standing[] {
   const decisions = planFor(state, {
     serverUuid: view.serverUuid,
     gtidMode: 'ON',
+    mode: view.mode,
     redundancy: view.redundancy,
     open: view.listed.at(-1) ?? null,
     closed: closed.map((source) => ({ source, standing: 'wanted' })),

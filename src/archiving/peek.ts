@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import { EVENT } from '../binlog/event-types.ts';
 import type { EventFact } from '../binlog/facts.ts';
 import { problemOf } from '../binlog/problem.ts';
 import { BinlogScanner } from '../binlog/scanner.ts';
@@ -16,8 +15,6 @@ export interface LogPeek {
   readonly previousGtids: string;
   /** Commit time of the first transaction; null where none stands there. */
   readonly firstCommit: string | null;
-  /** Where the first event after PREVIOUS_GTIDS begins. */
-  readonly headBytes: number;
 }
 
 /** A log whose beginning cannot be understood. */
@@ -32,11 +29,16 @@ class SeenEnough extends Error {}
  * Reads the beginning of a binlog, up to its first transaction.
  * @throws the system's error where the file cannot be read
  */
-export async function peekLog(path: string, name: string): Promise<PeekResult> {
+export function peekLog(path: string, name: string): Promise<PeekResult> {
+  return peekChunks(chunksOf(path), name);
+}
+
+/** Reads the beginning of a binlog that comes in chunks, and leaves the rest. @throws what the chunks throw */
+export async function peekChunks(chunks: AsyncIterable<Uint8Array>, name: string): Promise<PeekResult> {
   const watch = new HeadWatch();
   const scanner = new BinlogScanner({ file: name, visitor: watch });
   try {
-    await pushUntilSeen(path, scanner, watch);
+    for await (const chunk of chunks) if (!goesOn(scanner, chunk)) break;
   } catch (error) {
     if (problemOf(error) === null) throw error;
     return { kind: 'corrupt', error: error as AppError };
@@ -50,39 +52,43 @@ export async function peekLog(path: string, name: string): Promise<PeekResult> {
     createdAt: formatInstant(report.createdAt),
     previousGtids: report.previousGtids.toString(),
     firstCommit: watch.firstCommit,
-    headBytes: watch.headBytes,
   };
   return { kind: 'readable', peek };
 }
 
-async function pushUntilSeen(path: string, scanner: BinlogScanner, watch: HeadWatch): Promise<void> {
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
   const file = await open(path, 'r');
   try {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let at = 0; !watch.done; ) {
+    for (let at = 0; ; ) {
       const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, at);
       if (bytesRead === 0) return;
       at += bytesRead;
-      scanner.push(buffer.subarray(0, bytesRead));
+      yield buffer.subarray(0, bytesRead);
     }
-  } catch (error) {
-    if (!(error instanceof SeenEnough)) throw error;
   } finally {
     await file.close();
   }
 }
 
+/** False once all is known. */
+function goesOn(scanner: BinlogScanner, chunk: Uint8Array): boolean {
+  try {
+    scanner.push(chunk);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SeenEnough)) throw error;
+    return false;
+  }
+}
+
 class HeadWatch {
   firstCommit: string | null = null;
-  headBytes = 0;
-  done = false;
 
-  event({ frame, transaction }: EventFact): void {
-    if (frame.type === EVENT.PREVIOUS_GTIDS) this.headBytes = frame.endOffset;
+  event({ transaction }: EventFact): void {
     if (transaction === null) return;
     const at = transaction.gtidEvent.committedAtMicros;
     this.firstCommit = at === null ? null : formatInstant(at);
-    this.done = true;
     throw new SeenEnough();
   }
 }

@@ -5,6 +5,10 @@ import type { MysqlSession } from '../mysql/session.ts';
 import { guardByRules } from '../storage/guard/guarded-store.ts';
 import { RateGate } from '../storage/guard/rate-gate.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { hostAccess } from './host-access.ts';
+import type { LogAccess } from './log-access.ts';
+import { RemoteAccess } from './remote/access.ts';
+import { remoteReader } from './remote/reader.ts';
 import { openRepositories, type Repositories } from './repositories.ts';
 import { PeekCache } from './source-logs.ts';
 
@@ -12,6 +16,7 @@ import { PeekCache } from './source-logs.ts';
 export interface ServerContext {
   readonly cluster: ClusterConfig;
   readonly source: SourceConfig;
+  readonly access: LogAccess;
   readonly cache: PeekCache;
   /** Connects; the caller closes the session. @throws unavailable, refused, config */
   connect(): Promise<MysqlSession>;
@@ -35,13 +40,13 @@ const STREAMED_BYTES = 48 * 1024 * 1024;
 /** What nobody waits for goes one by one, beside. */
 const FOLLOWERS_BYTES = 1;
 
-/** What a process keeps open while it archives: stores and catalogs by cluster, read beginnings by source. */
+/** What a process keeps open while it archives: stores and catalogs by cluster, what was read of its logs by source. */
 export class ArchiveResources {
   readonly config: PitrailConfig;
   readonly #repositories = new Map<string, Promise<Repositories>>();
   readonly #budget = new ByteBudget(STREAMED_BYTES);
   readonly #followersBudgets = new Map<string, ByteBudget>();
-  readonly #caches = new Map<string, PeekCache>();
+  readonly #logs = new Map<string, Pick<ArchiveSourceContext, 'access' | 'cache'>>();
   readonly #gates = new Map<string, RateGate>();
 
   constructor(config: PitrailConfig) {
@@ -55,7 +60,7 @@ export class ArchiveResources {
     return {
       cluster,
       source,
-      cache: this.#cacheOf(`${clusterName}/${sourceId}`),
+      ...this.#logsOf(`${clusterName}/${sourceId}`, source),
       connect: () => connectSource(source),
       withSession: (use) => withSession(source, use),
     };
@@ -98,11 +103,18 @@ export class ArchiveResources {
     return known;
   }
 
-  #cacheOf(name: string): PeekCache {
-    const known = this.#caches.get(name) ?? new PeekCache();
-    this.#caches.set(name, known);
-    return known;
+  #logsOf(name: string, source: SourceConfig): Pick<ArchiveSourceContext, 'access' | 'cache'> {
+    const known = this.#logs.get(name);
+    if (known !== undefined) return known;
+    const cache = new PeekCache();
+    const opened = { cache, access: openAccess(source, cache) };
+    this.#logs.set(name, opened);
+    return opened;
   }
+}
+
+function openAccess(source: SourceConfig, cache: PeekCache): LogAccess {
+  return source.mode === 'host' ? hostAccess(source, cache) : new RemoteAccess(source, remoteReader(source));
 }
 
 async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ import type { SourceLog } from './source-logs.ts';
 export interface RoundFacts {
   readonly serverUuid: ServerUuid;
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
+  readonly mode: 'host' | 'remote';
   /** Closed logs only, oldest first: what lies staged, then what the server lists. */
   readonly closed: readonly ClosedLog[];
   /** The log behind them; null where the server is gone. */
@@ -37,7 +38,7 @@ const OPEN_LOG = {
 
 /** Decides for each closed log what one store lacks of it. Pure. */
 export function planFor(state: CatalogState, facts: RoundFacts): readonly ArchiveDecision[] {
-  const { serverUuid, gtidMode } = facts;
+  const { serverUuid, gtidMode, mode } = facts;
   const line = newestLine(state, serverUuid);
   const recognized = recognizedLogs(state, line, facts);
   const closed = facts.closed.map((log, index): ClosedLog => {
@@ -46,7 +47,7 @@ export function planFor(state: CatalogState, facts: RoundFacts): readonly Archiv
   const plan = planArchive({
     serverUuid,
     gtidMode,
-    mode: 'host',
+    mode,
     listed: [...closed.map(toListed), OPEN_LOG],
     archived: state.segmentsOf(serverUuid).map(({ segment, timeline }) => ({ ...segment, timeline })),
     timelines: state.timelines(),

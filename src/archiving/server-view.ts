@@ -18,6 +18,8 @@ export interface KnownStore {
  */
 export interface ServerView extends ServerLogs {
   readonly gtidMode: 'ON' | 'ON_PERMISSIVE' | 'OFF_PERMISSIVE' | 'OFF';
+  /** How its logs are reached. */
+  readonly mode: 'host' | 'remote';
   /** In how many servers' logs each transaction shall be archived. */
   readonly redundancy: number;
   /** Dead letters that wait for an operator. */

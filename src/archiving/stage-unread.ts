@@ -1,12 +1,13 @@
-import type { SourceConfig } from '../config/types.ts';
+import { AppError } from '../domain/errors.ts';
 import { closedRefs, decideRound } from './decide-round.ts';
+import type { LogAccess } from './log-access.ts';
 import type { ServerView } from './server-view.ts';
-import { stageLogs } from './stage.ts';
-import { ensureStagingDir, type LogRef } from './staging.ts';
+import type { LogRef } from './staging.ts';
 import { STAGING_FACTOR } from './staging-room.ts';
 
-/** How many logs one look stages: where they are copied, it must end in the time of a step. */
+/** How many logs one look stages, and how long: where they are copied, it must end in the time of a step. */
 const MAX_STAGED = 100;
+const MAX_MS = 5 * 60_000;
 
 /**
  * Stages closed logs while a catalog cannot be read. Nothing can be archived then, but the server
@@ -18,14 +19,18 @@ const MAX_STAGED = 100;
  */
 export async function stageUnread(
   view: ServerView,
-  source: SourceConfig,
+  access: LogAccess,
   stagingMaxBytes: number,
 ): Promise<void> {
-  const { stagingDir, binlogDir } = source;
   const stage =
     view.stores.length === 0 ? fitting(view, stagingMaxBytes) : decideRound([view], stagingMaxBytes).stage;
-  await ensureStagingDir(stagingDir, view.serverUuid);
-  await stageLogs(stagingDir, binlogDir, stage.slice(0, MAX_STAGED));
+  const signal = AbortSignal.timeout(MAX_MS);
+  try {
+    await access.stage(stage.slice(0, MAX_STAGED), { signal, onProgress: () => undefined });
+  } catch (error) {
+    // What came by then is kept, and the next look goes on.
+    if (!signal.aborted || error instanceof AppError) throw error;
+  }
 }
 
 /** The oldest closed logs that fit into the staging folder beside what lies there. */

@@ -79,8 +79,11 @@ async function copy(source: string, staged: string, log: LogRef): Promise<void> 
   }
 }
 
-/** Between listing and linking the name may have gone to another file (a reset); then ours is gone. */
-async function verifyStaged(staged: string, log: LogRef): Promise<void> {
+/**
+ * Makes sure that what was staged is the log that was listed: between listing and staging the name may have gone to
+ * another file (a reset); then ours is gone. @throws unavailable `BinlogChanged`, and removes what was staged
+ */
+export async function verifyStaged(staged: string, log: LogRef): Promise<void> {
   const { size } = await stat(staged);
   const found = await peekLog(staged, log.binlog);
   const same =

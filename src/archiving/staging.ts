@@ -19,7 +19,9 @@ export interface LogRef {
 
 /** The files that one log has in the staging folder, in the order in which they come to be. */
 export interface StagedFiles {
-  /** Hard link to (or copy of) the closed log. */
+  /** What a remote source has sent of the log so far; becomes `log`. */
+  readonly fetched: string;
+  /** The closed log: a hard link, a copy, or as the server sent it. */
   readonly log: string;
   /** What goes to the stores; complete once `facts` exists. */
   readonly sealed: string;
@@ -27,6 +29,7 @@ export interface StagedFiles {
   readonly facts: string;
 }
 
+export const FETCHED_SUFFIX = '.fetch';
 export const LOG_SUFFIX = '.log';
 export const SEALED_SUFFIX = '.sealed';
 export const FACTS_SUFFIX = '.json';
@@ -42,7 +45,12 @@ export function stagedStem(log: LogRef): string {
 /** Paths of a log's files: in the staging folder, under the server that wrote it. */
 export function stagedFiles(stagingDir: string, log: LogRef): StagedFiles {
   const stem = join(stagingDir, log.serverUuid, stagedStem(log));
-  return { log: `${stem}${LOG_SUFFIX}`, sealed: `${stem}${SEALED_SUFFIX}`, facts: `${stem}${FACTS_SUFFIX}` };
+  return {
+    fetched: `${stem}${FETCHED_SUFFIX}`,
+    log: `${stem}${LOG_SUFFIX}`,
+    sealed: `${stem}${SEALED_SUFFIX}`,
+    facts: `${stem}${FACTS_SUFFIX}`,
+  };
 }
 
 /** Creates the folder of a server, readable by nobody else: it holds binlogs in the clear. */

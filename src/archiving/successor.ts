@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isCode } from '../process/files.ts';
-import { peekLog } from './peek.ts';
+import { type LogPeek, peekLog } from './peek.ts';
 import { type LogRef, stagedFiles } from './staging.ts';
 
 /**
@@ -13,17 +13,20 @@ export async function successorGtids(
   successor: LogRef | null,
 ): Promise<string | null> {
   if (successor === null) return null;
-  for (const path of [stagedFiles(stagingDir, successor).log, join(binlogDir, successor.binlog)]) {
-    const peek = await peekIfThere(path, successor);
-    if (peek !== null && peek.createdAt === successor.createdAt) return peek.previousGtids;
-  }
-  return null;
+  const staged = await stagedPeek(stagingDir, successor);
+  const peek = staged ?? (await peekIfSame(join(binlogDir, successor.binlog), successor));
+  return peek?.previousGtids ?? null;
 }
 
-async function peekIfThere(path: string, log: LogRef) {
+/** The beginning of a log that lies staged; null where it does not. */
+export function stagedPeek(stagingDir: string, log: LogRef): Promise<LogPeek | null> {
+  return peekIfSame(stagedFiles(stagingDir, log).log, log);
+}
+
+async function peekIfSame(path: string, log: LogRef): Promise<LogPeek | null> {
   try {
     const found = await peekLog(path, log.binlog);
-    return found.kind === 'readable' ? found.peek : null;
+    return found.kind === 'readable' && found.peek.createdAt === log.createdAt ? found.peek : null;
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null;
     throw error;

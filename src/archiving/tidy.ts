@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseServerUuid, type ServerUuid } from '../domain/identity.ts';
 import { isCode, PROCESS_NONCE, removeIfThere } from '../process/files.ts';
-import { FACTS_SUFFIX, LOG_SUFFIX, SEALED_SUFFIX } from './staging.ts';
+import { FACTS_SUFFIX, FETCHED_SUFFIX, LOG_SUFFIX, SEALED_SUFFIX } from './staging.ts';
 
 const STAGED_LOG = /^(?<binlog>.+\.[0-9]{6,10})\.[0-9a-f]{12}\.log$/;
 const SERVER_FOLDER = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -33,23 +33,33 @@ export async function listStaged(stagingDir: string, serverUuid: ServerUuid): Pr
 }
 
 /**
- * Removes what crashes left: partial files whose process is gone, and sealed files or facts whose
- * log is not staged any more. What a living process writes is left alone.
+ * Removes what crashes left: partial files whose process is gone, sealed files or facts whose log is
+ * not staged any more, and parts of logs that their server has no more (`wanted` are the stems of
+ * those that it has). What a living process writes is left alone.
  */
-export async function removeLeftovers(stagingDir: string, serverUuid: ServerUuid): Promise<void> {
+export async function removeLeftovers(
+  stagingDir: string,
+  serverUuid: ServerUuid,
+  wanted: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const folder = join(stagingDir, serverUuid);
   const names = await namesIn(folder);
   const staged = new Set(
     names.filter((name) => name.endsWith(LOG_SUFFIX)).map((name) => name.slice(0, -LOG_SUFFIX.length)),
   );
   for (const name of names) {
-    if (isDeadPartial(name) || isOrphan(name, staged)) await removeIfThere(join(folder, name));
+    if (isDeadPartial(name) || isOrphan(name, staged) || isLostPart(name, wanted))
+      await removeIfThere(join(folder, name));
   }
 }
 
 function isOrphan(name: string, staged: ReadonlySet<string>): boolean {
   const suffix = [SEALED_SUFFIX, FACTS_SUFFIX].find((candidate) => name.endsWith(candidate));
   return suffix !== undefined && !staged.has(name.slice(0, -suffix.length));
+}
+
+function isLostPart(name: string, wanted: ReadonlySet<string>): boolean {
+  return name.endsWith(FETCHED_SUFFIX) && !wanted.has(name.slice(0, -FETCHED_SUFFIX.length));
 }
 
 function isDeadPartial(name: string): boolean {

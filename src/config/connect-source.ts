@@ -1,3 +1,4 @@
+import type { DumpAccount } from '../mysql/dump/dump.ts';
 import {
   connectMysql,
   type MysqlEndpoint,
@@ -6,7 +7,7 @@ import {
 } from '../mysql/session.ts';
 import { readCaFile } from './ca-file.ts';
 import { readSecret } from './secret.ts';
-import type { SourceConfig, SourceEndpoint } from './types.ts';
+import type { RemoteSource, SourceConfig, SourceEndpoint } from './types.ts';
 
 /**
  * Connects to a source as the configuration says; the password is read at this moment, so that a
@@ -19,6 +20,16 @@ export async function connectSource(
 ): Promise<MysqlSession> {
   const password = await readSecret(source.password);
   return connectMysql(endpointOf(source.endpoint), source.user, password.reveal(), options);
+}
+
+/**
+ * What a dump from a remote source needs; the password is read at this moment.
+ * @throws config (password or CA cannot be read)
+ */
+export async function dumpAccountOf(source: RemoteSource): Promise<DumpAccount> {
+  const password = await readSecret(source.password);
+  const { endpoint, user, replicaServerId: serverId } = source;
+  return { endpoint: endpointOf(endpoint), user, password: password.reveal(), serverId };
 }
 
 /** Where a source listens, with the authorities that its certificate is proven by. @throws config `CaUnreadable` */

@@ -22,7 +22,10 @@ export function crossCheck(root: unknown, base: string): Finding[] {
     const at: Path = ['clusters', name];
     stores.push(...placedStores(cluster['stores'], [...at, 'stores'], base));
     return [
-      ...asArray(cluster['sources']).flatMap((it, i) => checkSource(asObject(it), [...at, 'sources', i])),
+      ...asArray(cluster['sources']).flatMap((it, i) => [
+        ...checkSource(asObject(it), [...at, 'sources', i]),
+        ...checkMode(asObject(it), asObject(cluster['archive']), [...at, 'sources', i]),
+      ]),
       ...asArray(cluster['stores']).flatMap((it, i) => checkStore(asObject(it), [...at, 'stores', i])),
       ...noneRequired(cluster['stores'], [...at, 'stores']),
       ...duplicateIds(cluster['sources'], [...at, 'sources']),
@@ -81,6 +84,35 @@ function checkSource(source: Readonly<Record<string, unknown>>, at: Path): Findi
         problem: `${key} stands beside socket: give a socket, or host and port`,
       });
     }
+  }
+  return findings;
+}
+
+/** What a source needs for the way in which its logs are read, and what would mean nothing there. */
+function checkMode(
+  source: Readonly<Record<string, unknown>>,
+  archive: Readonly<Record<string, unknown>>,
+  at: Path,
+): Finding[] {
+  const { mode = 'host', binlogDir, replicaServerId, stagingDir } = source;
+  const findings: Finding[] = [];
+  if (mode === 'host' && binlogDir === undefined) {
+    const problem =
+      'binlogDir is missing: give the folder of the binary logs, or mode: remote where this host does not see them';
+    findings.push({ path: [...at, 'binlogDir'], problem });
+  }
+  if (mode === 'host' && replicaServerId !== undefined) {
+    const problem = 'replicaServerId means nothing in mode host: leave it out, or set mode: remote';
+    findings.push({ path: [...at, 'replicaServerId'], problem });
+  }
+  if (mode === 'remote' && binlogDir !== undefined) {
+    const problem = 'binlogDir stands beside mode: remote, which reads no files: leave one of them out';
+    findings.push({ path: [...at, 'binlogDir'], problem });
+  }
+  if (mode === 'remote' && (stagingDir ?? archive['stagingDir']) === undefined) {
+    const problem =
+      'mode: remote needs a stagingDir, where the logs that are read lie until they are archived';
+    findings.push({ path: [...at, 'mode'], problem });
   }
   return findings;
 }

@@ -49,7 +49,26 @@ const source = z.strictObject({
     ),
   user: text,
   password: secret,
-  binlogDir: path.describe('Folder of the binary logs on the host of the worker.'),
+  mode: z
+    .enum(['host', 'remote'])
+    .default('host')
+    .describe(
+      'host (default): the worker reads the files of the binary logs. remote: it reads them from the server, as a replica does, where nobody may see the files or they are encrypted.',
+    ),
+  binlogDir: path.optional().describe('For mode host: folder of the binary logs on the host of the worker.'),
+  stagingDir: path
+    .optional()
+    .describe(
+      'Where closed binlogs of this source lie until they are archived, in a folder of its own. Default: archive.stagingDir.',
+    ),
+  replicaServerId: z
+    .int()
+    .min(1)
+    .max(4_294_967_295)
+    .optional()
+    .describe(
+      'For mode remote: the server_id that pitrail gives itself. Default: made from the names, above 2^31.',
+    ),
   limitPerSecond: size('20MiB')
     .optional()
     .describe('Bytes per second that go from this source to all stores together. Default: no limit.'),
@@ -187,11 +206,14 @@ const archive = z.strictObject({
   stagingDir: path
     .optional()
     .describe(
-      'Where closed binlogs are hard-linked, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir.',
+      'Where closed binlogs lie until they are archived, in a folder for each cluster and source. Default: pitrail-staging beside binlogDir, where they can be hard-linked; there is none for mode remote.',
     ),
   stagingMaxBytes: size('100GiB')
     .default('100GiB')
     .describe('So much may lie in the staging folder of one source; what does not fit waits on the server.'),
+  stageAhead: size('4GiB')
+    .default('4GiB')
+    .describe('How much of the binlogs of a source of mode remote may lie in stagingDir at once.'),
   parallelTransfers: z.int().min(1).max(64).default(4),
   level: z.int().min(1).max(19).default(3).describe('zstd level.'),
   redundancy: z

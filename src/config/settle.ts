@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { AppError } from '../domain/errors.ts';
 import { readListen } from './listen.ts';
@@ -64,28 +65,41 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   };
 }
 
+type WrittenSource = WrittenCluster['sources'][number];
+
 function settleSource(
   cluster: string,
-  source: WrittenCluster['sources'][number],
+  source: WrittenSource,
   archive: WrittenCluster['archive'],
   base: string,
 ): SourceConfig {
+  const { id, workerHost, user, mode } = source;
+  const endpoint = settleEndpoint(source, base);
+  const password = settleSecret(source.password, base);
+  const role = archive.fallback?.sources.includes(id) === true ? 'fallback' : 'archived';
+  const limitBytesPerSecond = sizeOrNull(source.limitPerSecond);
+  const { redundancy } = archive;
+  const common = { id, workerHost, endpoint, user, password, redundancy, role, limitBytesPerSecond } as const;
+  // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
+  const written = source.stagingDir ?? archive.stagingDir;
+  const given = written === undefined ? null : resolve(base, written);
+  if (mode === 'remote') {
+    if (given === null) throw unchecked('a remote source without stagingDir');
+    const replicaServerId = source.replicaServerId ?? serverIdFor(cluster, id);
+    const stageAheadBytes = parseSize(archive.stageAhead);
+    return { ...common, mode, replicaServerId, stageAheadBytes, stagingDir: join(given, cluster, id) };
+  }
+  if (source.binlogDir === undefined) throw unchecked('a source without binlogDir');
   const binlogDir = resolve(base, source.binlogDir);
-  const stagingDir = archive.stagingDir === undefined ? null : resolve(base, archive.stagingDir);
-  return {
-    id: source.id,
-    workerHost: source.workerHost,
-    endpoint: settleEndpoint(source, base),
-    user: source.user,
-    password: settleSecret(source.password, base),
-    binlogDir,
-    // Beside the binlogs, so that a hard link is possible, and not in the folder that MySQL looks through.
-    // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
-    stagingDir: join(stagingDir ?? join(dirname(binlogDir), 'pitrail-staging'), cluster, source.id),
-    redundancy: archive.redundancy,
-    role: archive.fallback?.sources.includes(source.id) === true ? 'fallback' : 'archived',
-    limitBytesPerSecond: sizeOrNull(source.limitPerSecond),
-  };
+  // Beside the binlogs, so that a hard link is possible, and not in the folder that MySQL looks through.
+  const parent = given ?? join(dirname(binlogDir), 'pitrail-staging');
+  return { ...common, mode, binlogDir, stagingDir: join(parent, cluster, id) };
+}
+
+/** The same for each start, and above 2^31, where people seldom number their servers. */
+function serverIdFor(cluster: string, id: string): number {
+  const digest = createHash('sha256').update(`${cluster}/${id}`).digest();
+  return (digest.readUInt32BE(0) | 0x8000_0000) >>> 0;
 }
 
 function settleFallback(fallback: WrittenCluster['archive']['fallback']): FallbackConfig | null {
@@ -94,7 +108,7 @@ function settleFallback(fallback: WrittenCluster['archive']['fallback']): Fallba
   return { sources, afterSeconds: after, lagSeconds, policy };
 }
 
-function settleEndpoint(source: WrittenCluster['sources'][number], base: string): SourceEndpoint {
+function settleEndpoint(source: WrittenSource, base: string): SourceEndpoint {
   if (source.socket !== undefined) return { kind: 'socket', socket: resolve(base, source.socket) };
   if (source.host === undefined) throw unchecked('a source without socket and host');
   return {

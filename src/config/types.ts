@@ -13,15 +13,14 @@ export type SourceEndpoint =
       readonly tls: 'off' | 'required' | { readonly verify: 'ca' | 'identity'; readonly ca: string | null };
     };
 
-export interface SourceConfig {
+interface AnySource {
   readonly id: string;
-  /** The host worker whose task queue (`host.{workerHost}`) does the work on this server's files. */
+  /** The host worker whose task queue (`host.{workerHost}`) does the work on this source's logs; staging is there. */
   readonly workerHost: string;
   readonly endpoint: SourceEndpoint;
   readonly user: string;
   readonly password: SecretRef;
-  readonly binlogDir: string;
-  /** Where closed binlogs of this source are hard-linked; no other source, of whatever cluster, has the same. */
+  /** Where closed binlogs of this source lie until they are archived; no other source, of whatever cluster, has the same. */
   readonly stagingDir: string;
   /** In how many servers' logs each transaction shall be archived; 1 or 2. */
   readonly redundancy: number;
@@ -30,6 +29,22 @@ export interface SourceConfig {
   /** What goes to all stores together; null: no limit. */
   readonly limitBytesPerSecond: number | null;
 }
+
+/** A server whose files the worker sees. */
+export interface HostSource extends AnySource {
+  readonly mode: 'host';
+  readonly binlogDir: string;
+}
+
+/** A server whose logs are read as a replica reads them. */
+export interface RemoteSource extends AnySource {
+  readonly mode: 'remote';
+  readonly replicaServerId: number;
+  /** How many bytes of logs may lie staged at once. */
+  readonly stageAheadBytes: number;
+}
+
+export type SourceConfig = HostSource | RemoteSource;
 
 export type StoreConfig =
   | { readonly kind: 'directory'; readonly id: string; readonly directory: string }

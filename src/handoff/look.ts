@@ -1,5 +1,5 @@
 import type { ServerContext } from '../archiving/resources.ts';
-import { readSourceLogs, type SourceLog } from '../archiving/source-logs.ts';
+import type { SourceLog } from '../archiving/source-logs.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { ServerUuid } from '../domain/identity.ts';
@@ -47,12 +47,11 @@ export function lookAtCandidate(server: ServerContext): Promise<CandidateReach> 
 }
 
 /** Beginnings of all logs of a server, the open one last, with what it had executed when they were read. */
-export async function readLagLogs(
-  { source, cache }: ServerContext,
-  session: MysqlSession,
-): Promise<LagLog[]> {
+export async function readLagLogs({ access }: ServerContext, session: MysqlSession): Promise<LagLog[]> {
+  const { serverUuid } = await readServerFacts(session);
   const relist = async () => new Map((await readBinaryLogs(session)).map((log) => [log.name, log.sizeBytes]));
-  const logs = await readSourceLogs(source.binlogDir, await readBinaryLogs(session), cache, relist);
+  const listed = await readBinaryLogs(session);
+  const logs = await access.readHeads({ serverUuid, listed, relist, stores: [] });
   return logs.map(lagLog);
 }
 

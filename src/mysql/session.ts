@@ -75,7 +75,8 @@ export async function connectMysql(
   }
 }
 
-function connectionOptions(
+/** Options of mysql2 for a connection as every part of pitrail makes it. */
+export function connectionOptions(
   endpoint: MysqlEndpoint,
   user: string,
   password: string,

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, rename, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { stageLogs } from '../../src/archiving/stage.ts';
+
 import { AppError } from '../../src/domain/errors.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
-import { openSource } from './archive-source.ts';
+import { openSource, UNWATCHED } from './archive-source.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
 after(async () => {
@@ -22,7 +22,8 @@ async function server(...options: readonly string[]): Promise<TestMysql> {
 async function opened(mysql: TestMysql, binlogDir = mysql.binlogDir) {
   const source = await openSource(mysql, binlogDir);
   cleanups.push(() => source.close());
-  return { look: source.look, source: source.context.source };
+  const { access } = source.context;
+  return { look: source.look, stage: access.stage.bind(access), source: source.context.source };
 }
 
 function refusal(code: string) {
@@ -51,10 +52,10 @@ test('a folder that is not the one of the binlogs is refused, and so is one with
 
 test('what is staged is archived even where the server has purged it, before what it still lists', async () => {
   const mysql = await server();
-  const { look, source } = await opened(mysql);
+  const { look, stage } = await opened(mysql);
   await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
   const first = await look();
-  assert.equal(await stageLogs(source.stagingDir, source.binlogDir, first.stage), 2);
+  assert.equal(await stage(first.stage, UNWATCHED), 2);
   await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'", 'CREATE DATABASE c', 'FLUSH BINARY LOGS');
   const second = await look();
   const names = second.archive.map(({ log }) => log.binlog);
@@ -64,19 +65,18 @@ test('what is staged is archived even where the server has purged it, before wha
 
 test('a log that the server purges between listing and staging ends the staging there', async () => {
   const mysql = await server();
-  const { look, source } = await opened(mysql);
+  const { look, stage } = await opened(mysql);
   await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
-  const { stage } = await look();
+  const found = await look();
   await mysql.run("PURGE BINARY LOGS TO 'binlog.000002'");
-  assert.equal(await stageLogs(source.stagingDir, source.binlogDir, stage), 0);
+  assert.equal(await stage(found.stage, UNWATCHED), 0);
 });
 
 test('a staged file that was altered is named, and nothing is archived around it', async () => {
   const mysql = await server();
-  const { look, source } = await opened(mysql);
+  const { look, stage, source } = await opened(mysql);
   await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS');
-  const { stage } = await look();
-  await stageLogs(source.stagingDir, source.binlogDir, stage);
+  await stage((await look()).stage, UNWATCHED);
   const staged = join(source.stagingDir, mysql.serverUuid);
   const [name] = await readdir(staged);
   const path = join(staged, String(name));

@@ -9,7 +9,7 @@ import { requireFacts, type SealedSegment } from '../../src/archiving/facts-file
 import { releaseLog } from '../../src/archiving/release.ts';
 import { sharedRepositoryId, signAs, wallClock } from '../../src/archiving/repositories.ts';
 import { sealSegment } from '../../src/archiving/seal-segment.ts';
-import { stageLogs } from '../../src/archiving/stage.ts';
+
 import { type LogRef, stagedFiles } from '../../src/archiving/staging.ts';
 import { removeLeftovers } from '../../src/archiving/tidy.ts';
 import { uploadSegment } from '../../src/archiving/upload.ts';
@@ -21,7 +21,7 @@ import { generateKeyFile, noEncryption } from '../../src/envelope/keys.ts';
 import { RateGate } from '../../src/storage/guard/rate-gate.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
-import { type OpenSource, openSource } from './archive-source.ts';
+import { type OpenSource, openSource, UNWATCHED } from './archive-source.ts';
 
 let mysql: TestMysql;
 let source: OpenSource;
@@ -41,8 +41,8 @@ after(async () => {
 async function stagedLog(): Promise<PlannedLog> {
   await mysql.run("INSERT INTO d.t (v) VALUES (REPEAT('x', 100000))", 'FLUSH BINARY LOGS');
   const { stage, archive } = await source.look();
-  const { stagingDir, binlogDir } = source.context.source;
-  assert.equal(await stageLogs(stagingDir, binlogDir, stage), stage.length);
+  const { access } = source.context;
+  assert.equal(await access.stage(stage, UNWATCHED), stage.length);
   const [planned] = archive;
   assert.ok(planned);
   return planned;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import { discover } from '../../src/archiving/discover.ts';
+import { hostAccess } from '../../src/archiving/host-access.ts';
 import { releaseLog } from '../../src/archiving/release.ts';
 import {
   openRepositories,
@@ -188,12 +189,14 @@ export interface ArchiveClosed {
 /** Archives the closed binlogs of a server, as a round of the workflow does. @returns their names */
 export async function archiveClosed(options: ArchiveClosed): Promise<string[]> {
   const { server, source, password, repositories, cache = new PeekCache(), epoch = 1 } = options;
+  if (source.mode !== 'host') throw new Error('the rig has sources on this host');
   const session = await connectMysql({ socket: server.socket }, 'pitrail', password);
   try {
     const look = {
       source,
       session,
       repositories,
+      access: hostAccess(source, cache),
       cache,
       stores: repositories.all.map(
         ({ store }) => ({ store: store.id, policy: 'required', access: 'open' }) as const,

@@ -8,7 +8,6 @@ import { releaseLog } from '../../src/archiving/release.ts';
 import { openRepositories, type Repositories, signAs, wallClock } from '../../src/archiving/repositories.ts';
 import { segmentContext } from '../../src/archiving/seal-context.ts';
 import { sealSegment } from '../../src/archiving/seal-segment.ts';
-import { stageLogs } from '../../src/archiving/stage.ts';
 import { uploadSegment } from '../../src/archiving/upload.ts';
 import { makeBackupId } from '../../src/backup/backup-id.ts';
 import { backupContext } from '../../src/backup/seal-context.ts';
@@ -20,7 +19,7 @@ import { seal } from '../../src/envelope/seal.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { PLAIN_UPLOAD } from '../support/store-rules.ts';
-import { type OpenSource, openSource } from './archive-source.ts';
+import { type OpenSource, openSource, UNWATCHED } from './archive-source.ts';
 import { type CliOptions, type CliRun, pitrail } from './cli-run.ts';
 
 /** A source archived into the store `main`, and two more stores that begin empty: `spare`, a folder, and `s3`. */
@@ -65,7 +64,7 @@ export async function startSyncWorld(): Promise<SyncWorld> {
     folders: { main: source.storeDir, spare: join(dir, 'spare'), s3: join(s3.folder, s3.bucket) },
     archive: (logs) => archive(mysql, source, logs),
     backUp: () => backUp(source),
-    sealAnew: (binlog) => sealAnew(source, binlog),
+    sealAnew: (binlog) => sealAnew(mysql, source, binlog),
     run: (args, more = {}) => pitrail(['--config', config, ...args], { env: { ...env, ...more } }),
     open: async () => openRepositories(pickCluster(await loadConfig(config), 'c')),
     async stop() {
@@ -97,8 +96,8 @@ async function archive(mysql: TestMysql, { context, look }: OpenSource, logs: nu
     await mysql.run("INSERT INTO d.t (v) VALUES (REPEAT('x', 200000))", 'FLUSH BINARY LOGS');
   }
   const { stage, archive: planned } = await look();
-  const { stagingDir, binlogDir } = context.source;
-  await stageLogs(stagingDir, binlogDir, stage);
+  const { stagingDir } = context.source;
+  await context.access.stage(stage, UNWATCHED);
   const [repository] = context.repositories.all;
   if (repository === undefined) throw new Error('the test has no store');
   const { repositoryId } = await repository.catalog.read();
@@ -165,13 +164,13 @@ async function backUp({ context }: OpenSource): Promise<void> {
   await catalog.append({ kind: 'backup-registered', backup, object }, sign());
 }
 
-async function sealAnew({ context }: OpenSource, binlog: string): Promise<Buffer> {
+async function sealAnew(mysql: TestMysql, { context }: OpenSource, binlog: string): Promise<Buffer> {
   const [repository] = context.repositories.all;
   if (repository === undefined) throw new Error('the test has no store');
   const state = await repository.catalog.read();
   const archived = state.allSegments().find(({ segment }) => segment.binlog === binlog);
   if (archived === undefined) throw new Error(`${binlog} is not archived`);
-  const { output } = seal(createReadStream(join(context.source.binlogDir, binlog)), {
+  const { output } = seal(createReadStream(join(mysql.binlogDir, binlog)), {
     key: context.repositories.key,
     level: 1,
     signal: never,

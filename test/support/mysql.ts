@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectMysql, type MysqlEndpoint, type MysqlSession } from '../../src/mysql/session.ts';
 import { type RunningMysqld, startMysqld } from '../../src/process/mysqld.ts';
-import { findTool } from '../../src/process/tools.ts';
+import { findTool, type Tool } from '../../src/process/tools.ts';
 import { testFolder } from './folder.ts';
 import { copyTemplate, TEMPLATE_OPTIONS } from './mysql-template.ts';
 import { freePort } from './ports.ts';
@@ -14,6 +14,8 @@ export interface TestMysqlOptions {
   readonly serverId?: number;
   /** A data folder of the test's own (restored, cloned) instead of a fresh one; `stop` leaves it alone. */
   readonly dataDir?: string;
+  /** The server program; default: the one that is found. */
+  readonly tool?: Tool;
 }
 
 /** A real server in a folder of its own. GTIDs on, row format, small buffers, root without a password on the socket. */
@@ -74,8 +76,9 @@ export async function startTestMysql(options: TestMysqlOptions = {}): Promise<Te
   const folder = await testFolder('pt-mysql');
   const dir = folder.path;
   const dataDir = options.dataDir ?? join(dir, 'data');
-  const tool = await findTool('mysqld');
-  if (options.dataDir === undefined) await copyTemplate(tool, dataDir);
+  const found = await findTool('mysqld');
+  const tool = options.tool ?? found;
+  if (options.dataDir === undefined) await copyTemplate(found, dataDir);
   const serverId = options.serverId ?? randomInt(1, 2 ** 31);
   const port = await freePort();
   const socket = join(dir, 's');

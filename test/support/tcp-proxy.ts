@@ -97,7 +97,7 @@ export async function tcpProxy(target: Target): Promise<TcpProxy> {
       state.target = next;
     },
     cut: () => endAll(state, (socket) => socket.destroySoon()),
-    reset: () => endAll(state, (socket) => socket.resetAndDestroy()),
+    reset: () => endAll(state, resetSocket),
     resetAfter: (direction, bytes) => void state.traps.push(trap(state, direction, bytes, 'reset')),
     flipByteAfter: (direction, bytes) => void state.traps.push(trap(state, direction, bytes, 'flip')),
     async stop() {
@@ -121,17 +121,23 @@ function endAll(state: State, end: (socket: Socket) => void): void {
   state.pairs.clear();
 }
 
+/** Node loses a socket that is reset while its end is being sent, and can then never exit. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 function accept(client: Socket, state: State): void {
   if (state.weather.kind === 'refuse') {
-    client.resetAndDestroy();
+    resetSocket(client);
     return;
   }
   const server = createConnection({ ...state.target, allowHalfOpen: true });
   const pair: Pair = { client, server };
   state.pairs.add(pair);
   // What one side suffers, the other one sees.
-  client.on('error', () => server.resetAndDestroy());
-  server.on('error', () => client.resetAndDestroy());
+  client.on('error', () => resetSocket(server));
+  server.on('error', () => resetSocket(client));
   const forget = () => client.destroyed && server.destroyed && state.pairs.delete(pair);
   client.on('close', forget);
   server.on('close', forget);
@@ -144,7 +150,8 @@ async function pump(pair: Pair, direction: Direction, state: State): Promise<voi
   try {
     for await (const chunk of from.iterator({ destroyOnReturn: false })) {
       await pass(chunk as Buffer, to, direction, pair, state);
-      if (to.destroyed) return;
+      // Who is gone takes nothing more, and the other side must see that.
+      if (to.destroyed) return void from.destroy();
     }
     to.end();
   } catch {
@@ -167,8 +174,8 @@ async function pass(
     if (sprung.act === 'flip') chunk[index] = (chunk[index] ?? 0) ^ 0x01;
     else {
       to.write(chunk.subarray(0, index), () => {
-        pair.client.resetAndDestroy();
-        pair.server.resetAndDestroy();
+        resetSocket(pair.client);
+        resetSocket(pair.server);
       });
       state.passed[direction] += index;
       return;
@@ -177,8 +184,13 @@ async function pass(
   state.passed[direction] += chunk.length;
   if (!to.destroyed && !to.write(chunk)) {
     await new Promise<void>((resolve) => {
-      to.once('drain', resolve);
-      to.once('close', resolve);
+      const goOn = (): void => {
+        to.off('drain', goOn);
+        to.off('close', goOn);
+        resolve();
+      };
+      to.on('drain', goOn);
+      to.on('close', goOn);
     });
   }
 }

@@ -32,6 +32,8 @@ export interface WorldOptions {
   /** More of the entry of the store `main`, and of the section `archive`. */
   readonly main?: object;
   readonly archive?: object;
+  /** Entries of `sources` in place of the usual one; the account is `pitrail`, with its password in `password`. */
+  readonly sources?: (mysql: TestMysql) => readonly Readonly<Record<string, unknown>>[];
   /** An already running Temporal server, which the world leaves running. */
   readonly temporal?: TestTemporal;
 }
@@ -137,20 +139,21 @@ export async function startArchiveWorld(options: WorldOptions = {}): Promise<Arc
   };
 }
 
+/** A source whose files the worker sees. */
+export function hostSource(id: string, mysql: TestMysql): Readonly<Record<string, unknown>> {
+  return { id, socket: mysql.socket, binlogDir: mysql.binlogDir };
+}
+
 function configOf(dir: string, mysql: TestMysql, temporal: TestTemporal, options: WorldOptions): unknown {
   return {
     temporal: { address: temporal.address },
     clusters: {
       shop: {
-        sources: [
-          {
-            id: 'shop-1',
-            socket: mysql.socket,
-            user: 'pitrail',
-            password: { file: 'password' },
-            binlogDir: mysql.binlogDir,
-          },
-        ],
+        sources: (options.sources?.(mysql) ?? [hostSource('shop-1', mysql)]).map((source) => ({
+          user: 'pitrail',
+          password: { file: 'password' },
+          ...source,
+        })),
         stores: [{ id: 'main', directory: 'store', ...options.main }, ...(options.stores ?? [])],
         encryption: { keyFile: join(dir, 'key') },
         archive: {

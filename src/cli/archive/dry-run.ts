@@ -1,12 +1,12 @@
 import { access, constants } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
 import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import type { LogProblem, PlannedLog } from '../../archiving/discovery.ts';
 import { configuredLook } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import { stagedFiles } from '../../archiving/staging.ts';
-import { scanFile } from '../../binlog/scan.ts';
+import { scanFile, scanStream } from '../../binlog/scan.ts';
 import type { PitrailConfig } from '../../config/types.ts';
 import { AppError, EXIT_CODES } from '../../domain/errors.ts';
 import { parseSha256 } from '../../domain/identity.ts';
@@ -44,7 +44,7 @@ interface DryRunSource {
 
 /** Prints, as JSON in either mode, what archiving would do. Reads only; needs no Temporal. */
 export async function dryRun(
-  { output }: CliContext,
+  { output, signal }: CliContext,
   config: PitrailConfig,
   sources: readonly SourceEntity[],
 ): Promise<number> {
@@ -53,7 +53,7 @@ export async function dryRun(
     const results: DryRunSource[] = [];
     for (const { cluster, source } of sources) {
       const context = await resources.source(cluster, source);
-      results.push(await context.withSession((session) => lookAt(context, session)));
+      results.push(await context.withSession((session) => lookAt(context, session, signal)));
     }
     const document = { sources: results };
     output.result(document, () => JSON.stringify(document, null, 2));
@@ -63,23 +63,18 @@ export async function dryRun(
   }
 }
 
-async function lookAt(context: ArchiveSourceContext, session: MysqlSession): Promise<DryRunSource> {
-  const { cluster, source, repositories, cache } = context;
-  const look = {
-    source,
-    session,
-    repositories,
-    cache,
-    ...configuredLook(context.cluster),
-    heads: new Map(),
-    setAside: [],
-    givenUp: [],
-    nowMs: Date.now(),
-  };
+async function lookAt(
+  context: ArchiveSourceContext,
+  session: MysqlSession,
+  signal: AbortSignal,
+): Promise<DryRunSource> {
+  const { cluster, source } = context;
+  const nothing = { heads: new Map(), setAside: [], givenUp: [] };
+  const look = { ...context, ...configuredLook(cluster), ...nothing, session, nowMs: Date.now() };
   const view = await viewWhole(look);
   const { archive, problems, backlog } = decideRound(serversOf(view));
   const logs: DryRunLog[] = [];
-  for (const planned of archive) logs.push(await describeLog(context, planned));
+  for (const planned of archive) logs.push(await describeLog(context, planned, signal));
   return {
     cluster: cluster.name,
     source: source.id,
@@ -97,11 +92,14 @@ async function lookAt(context: ArchiveSourceContext, session: MysqlSession): Pro
 
 /** The key holds the digest of the log, so the log is read once. */
 async function describeLog(
-  { source, repositories }: ArchiveSourceContext,
+  { source, access, repositories }: ArchiveSourceContext,
   { log, stores }: PlannedLog,
+  signal: AbortSignal,
 ): Promise<DryRunLog> {
   const { log: staged } = stagedFiles(source.stagingDir, log);
-  const report = await scanFile((await isThere(staged)) ? staged : join(source.binlogDir, log.binlog));
+  const report = (await isThere(staged))
+    ? await scanFile(staged)
+    : await scanStream(access.read(log, signal), { file: log.binlog });
   const sha256 = parseSha256(report.sha256 ?? '');
   const encryption = repositories.key.kind === 'none' ? 'none' : 'aws-encryption-sdk';
   return {
@@ -126,8 +124,9 @@ async function missingGrants(session: MysqlSession, user: string): Promise<strin
 }
 
 async function missingFileAccess({ source }: ArchiveSourceContext): Promise<string[]> {
+  const folders = source.mode === 'host' ? [source.binlogDir] : [];
   const wanted = [
-    { path: source.binlogDir, mode: constants.R_OK | constants.X_OK, what: 'read access to' },
+    ...folders.map((path) => ({ path, mode: constants.R_OK | constants.X_OK, what: 'read access to' })),
     { path: source.stagingDir, mode: constants.W_OK | constants.X_OK, what: 'write access to' },
   ];
   const lacking = await Promise.all(

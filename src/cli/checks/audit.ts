@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import type { ClusterConfig } from '../../config/types.ts';
 import { verifyAuditFile } from '../audit/verify.ts';
 import { type CheckFinding, failed, failedBy, findingsOf, ok, warning } from './finding.ts';
-import { nearestExisting } from './source.ts';
+import { nearestExisting } from './staging.ts';
 
 /** Checks the audit log of this machine: its chain, and that it can be written. */
 export function checkAudit({ name, auditFile }: ClusterConfig): Promise<readonly CheckFinding[]> {

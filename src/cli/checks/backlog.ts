@@ -6,6 +6,8 @@ import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import { claimHold } from '../../archiving/hold.ts';
 import { configuredLook } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
+import type { SourceView } from '../../archiving/server-view.ts';
+import type { LogRef } from '../../archiving/staging.ts';
 import type { PitrailConfig, SourceConfig } from '../../config/types.ts';
 import { readBinlogScope } from '../../mysql/binlog-scope.ts';
 import { readServerFacts } from '../../mysql/facts.ts';
@@ -23,8 +25,8 @@ export interface Backlog {
 }
 
 /**
- * Checks whether the server will keep its closed binlogs until they are archived. Only where their
- * files can be read from here; what else stands in the way of a look is a finding of other checks.
+ * Checks whether the server will keep its closed binlogs until they are archived. Only where they
+ * can be read from here; what else stands in the way of a look is a finding of other checks.
  */
 export async function checkBacklog(
   config: PitrailConfig,
@@ -33,7 +35,7 @@ export async function checkBacklog(
   known: readonly CheckFinding[],
 ): Promise<readonly CheckFinding[]> {
   const part = `source ${cluster}/${source.id}`;
-  if (!(await mayRead(source.binlogDir))) return [];
+  if (source.mode === 'host' && !(await mayRead(source.binlogDir))) return [];
   const resources = new ArchiveResources(config);
   try {
     const found = await findingsOf(part, async () => {
@@ -93,16 +95,24 @@ async function readBacklog(context: ArchiveSourceContext): Promise<Backlog> {
     const scope = await readBinlogScope(session);
     return {
       logs: backlog.logs,
-      oldest: first === undefined ? null : await closedLog(context.source, first.binlog),
+      oldest: first === undefined ? null : await closedLog(context.source, view, first),
       retentionSeconds: retentionSeconds(view.facts, scope),
     };
   });
 }
 
-/** The server purges by the time of the last write to a log. */
-async function closedLog({ binlogDir }: SourceConfig, binlog: string): Promise<Backlog['oldest']> {
-  const { mtimeMs } = await stat(join(binlogDir, binlog));
-  return { binlog, closedAtMs: mtimeMs };
+/** The server purges by the time of the last write to a log; the next one is begun then. */
+async function closedLog(
+  source: SourceConfig,
+  { present }: SourceView,
+  { binlog, createdAt }: LogRef,
+): Promise<Backlog['oldest']> {
+  if (source.mode === 'host') {
+    const { mtimeMs } = await stat(join(source.binlogDir, binlog));
+    return { binlog, closedAtMs: mtimeMs };
+  }
+  const next = present.listed[present.listed.findIndex(({ name }) => name === binlog) + 1];
+  return { binlog, closedAtMs: Date.parse(next?.peek?.createdAt ?? createdAt) };
 }
 
 function mayRead(folder: string): Promise<boolean> {

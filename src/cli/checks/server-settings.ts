@@ -1,3 +1,4 @@
+import type { SourceConfig } from '../../config/types.ts';
 import type { BinlogScope } from '../../mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../mysql/facts.ts';
 import { formatSeconds } from '../words.ts';
@@ -7,8 +8,8 @@ import { type CheckFinding, failed, ok, warning } from './finding.ts';
 const SHORT_RETENTION_SECONDS = 86_400;
 
 /** Judges a server's settings: can its binlogs be archived, and restored to a transaction. Pure. */
-export function judgeSettings(part: string, facts: ServerFacts): CheckFinding[] {
-  return [...judgeNeeded(part, facts), ...judgeQuality(part, facts)];
+export function judgeSettings(part: string, facts: ServerFacts, mode: SourceConfig['mode']): CheckFinding[] {
+  return [...judgeNeeded(part, facts), judgeEncryption(part, facts, mode), ...judgeQuality(part, facts)];
 }
 
 /** Judges whether all that a server commits is in its binlogs, and stays there: what does not, no archive can bring back. Pure. */
@@ -74,14 +75,26 @@ function judgeNeeded(part: string, facts: ServerFacts): CheckFinding[] {
     `enforce_gtid_consistency is ${facts.enforceGtidConsistency}: statements may be logged that no GTID covers.`,
     'SET PERSIST enforce_gtid_consistency=ON',
   );
-  need(
-    !facts.binlogEncryption,
-    'binlog_encryption is OFF: the files can be read on disk',
-    'BinlogEncrypted',
-    'binlog_encryption is ON: the files on disk cannot be read, so they cannot be archived from the host.',
-    'SET PERSIST binlog_encryption=OFF; what is archived is encrypted by pitrail.',
-  );
   return findings;
+}
+
+function judgeEncryption(
+  part: string,
+  { binlogEncryption }: ServerFacts,
+  mode: SourceConfig['mode'],
+): CheckFinding {
+  if (mode === 'remote') {
+    const setting = binlogEncryption ? 'ON' : 'OFF';
+    return ok(part, `binlog_encryption is ${setting}: read as a replica, either is right`);
+  }
+  if (!binlogEncryption) return ok(part, 'binlog_encryption is OFF: the files can be read on disk');
+  return failed(
+    part,
+    'BinlogEncrypted',
+    'refused',
+    'binlog_encryption is ON: the files on disk cannot be read, so they cannot be archived from the host.',
+    'Set mode: remote for this source; or SET PERSIST binlog_encryption=OFF, for what is archived is encrypted by pitrail.',
+  );
 }
 
 /** After how long the server purges a closed binlog by itself; 0 where it never does. */

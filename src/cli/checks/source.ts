@@ -2,13 +2,15 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { connectSource } from '../../config/connect-source.ts';
-import type { ArchiveConfig, SourceConfig } from '../../config/types.ts';
+import type { ArchiveConfig, HostSource, SourceConfig } from '../../config/types.ts';
 import { readBinlogScope } from '../../mysql/binlog-scope.ts';
 import { readGrants, readServerFacts, type ServerFacts } from '../../mysql/facts.ts';
 import { type Grant, grantStatement, judgeGrants } from '../../mysql/grants.ts';
 import type { MysqlSession } from '../../mysql/session.ts';
 import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
+import { checkRemoteLogs } from './remote-logs.ts';
 import { judgeScope, judgeSettings } from './server-settings.ts';
+import { checkWritable, nearestExisting } from './staging.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -26,13 +28,14 @@ export async function checkSource(
       const grants = await readGrants(session);
       return [
         ok(part, `MySQL ${facts.version} answers at ${session.where}, server_uuid ${facts.serverUuid}`),
-        ...judgeSettings(part, facts),
-        ...judgePrivileges(part, grants, source.user),
+        ...judgeSettings(part, facts, source.mode),
+        ...judgePrivileges(part, grants, source),
         // Without its privileges the account is denied this, and what it lacks was said.
         ...(await findingsOf(part, async () => judgeScope(part, facts, await readBinlogScope(session)))),
-        ...(await checkClone(part, session)),
         ...(await checkRotation(part, session, grants, archive)),
-        ...(await checkFiles(part, source, facts)),
+        ...(source.mode === 'host'
+          ? [...(await checkClone(part, session)), ...(await checkFiles(part, source, facts))]
+          : await checkRemoteLogs(part, source, session)),
       ];
     } finally {
       await session.close();
@@ -41,10 +44,16 @@ export async function checkSource(
 }
 
 /** Too few privileges fail; too many are a warning: whoever steals the password can use them. Pure. */
-export function judgePrivileges(part: string, grants: readonly Grant[], user: string): CheckFinding[] {
+export function judgePrivileges(
+  part: string,
+  grants: readonly Grant[],
+  { user, mode }: Pick<SourceConfig, 'user' | 'mode'>,
+): CheckFinding[] {
   const account = `'${user}'@'…'`;
   const archiver = judgeGrants(grants, 'archiver');
-  const missing = [...new Set([...archiver.missing, ...judgeGrants(grants, 'clone').missing])];
+  // A clone needs the host of the database.
+  const clone = mode === 'host' ? judgeGrants(grants, 'clone').missing : [];
+  const missing = [...new Set([...archiver.missing, ...clone])];
   const findings: CheckFinding[] = [];
   if (missing.length > 0) {
     const message = `${user} lacks ${missing.join(', ')}, so archiving or base backups will be denied.`;
@@ -106,7 +115,7 @@ async function checkRotation(
 }
 
 /** Looks at the binlogs' folder, where this machine is the one that has it. */
-async function checkFiles(part: string, source: SourceConfig, facts: ServerFacts): Promise<CheckFinding[]> {
+async function checkFiles(part: string, source: HostSource, facts: ServerFacts): Promise<CheckFinding[]> {
   const { binlogDir, stagingDir } = source;
   const said = facts.logBinBasename === null ? null : dirname(facts.logBinBasename);
   const reachable = await access(binlogDir, constants.R_OK | constants.X_OK).then(
@@ -134,27 +143,5 @@ async function checkStaging(part: string, binlogDir: string, stagingDir: string)
     const message = `${stagingDir} is on another file system than ${binlogDir}: closed binlogs are copied there instead of linked.`;
     return warning(part, message, 'Set archive.stagingDir to a folder beside the binlogs.');
   }
-  const isWritable = await access(place, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  if (isWritable) return ok(part, `${stagingDir} takes hard links of closed binlogs`);
-  const message = `${place} cannot be written by this user, so closed binlogs cannot be staged in ${stagingDir}.`;
-  return failed(
-    part,
-    'StagingUnwritable',
-    'refused',
-    message,
-    'Create the staging folder for the user of the host worker.',
-  );
-}
-
-/** The path itself, or the nearest folder above it that is there. */
-export async function nearestExisting(path: string): Promise<string> {
-  const isThere = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  const parent = dirname(path);
-  return isThere || parent === path ? path : nearestExisting(parent);
+  return checkWritable(part, stagingDir, `${stagingDir} takes hard links of closed binlogs`);
 }

@@ -154,5 +154,14 @@ export function serverView(more: Partial<ServerView>): ServerView {
   const nothing = { listed: [], staged: [], setAside: [], givenUp: [] };
   const { stores = [{ id: 'a', state: catalogOf([]) }] } = more;
   const others = { followers: [], unknown: [], required: stores.map(({ id }) => id) };
-  return { serverUuid: SERVER, gtidMode: 'ON', redundancy: 1, ...nothing, ...others, ...more, stores };
+  return {
+    serverUuid: SERVER,
+    gtidMode: 'ON',
+    mode: 'host',
+    redundancy: 1,
+    ...nothing,
+    ...others,
+    ...more,
+    stores,
+  };
 }

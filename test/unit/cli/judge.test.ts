@@ -39,7 +39,7 @@ const GOOD: ServerFacts = {
 };
 
 test('good settings have nothing to say against them', () => {
-  assert(judgeSettings('s', GOOD).every(({ status }) => status === 'ok'));
+  assert(judgeSettings('s', GOOD, 'host').every(({ status }) => status === 'ok'));
 });
 
 const FAILURES: readonly (readonly [Partial<ServerFacts>, string])[] = [
@@ -52,7 +52,9 @@ const FAILURES: readonly (readonly [Partial<ServerFacts>, string])[] = [
 
 test('each setting that prevents archiving fails by its own name, with what to do', () => {
   for (const [change, code] of FAILURES) {
-    const bad = judgeSettings('s', { ...GOOD, ...change }).filter(({ status }) => status === 'failed');
+    const bad = judgeSettings('s', { ...GOOD, ...change }, 'host').filter(
+      ({ status }) => status === 'failed',
+    );
     assert.equal(bad.length, 1);
     assert(bad[0]?.status === 'failed' && bad[0].code === code && bad[0].hint !== '', JSON.stringify(bad));
   }
@@ -67,7 +69,7 @@ test('each setting that weakens it is one warning', () => {
     { flushLogAtTrxCommit: 2 },
   ];
   for (const change of changes) {
-    const found = judgeSettings('s', { ...GOOD, ...change }).filter(({ status }) => status !== 'ok');
+    const found = judgeSettings('s', { ...GOOD, ...change }, 'host').filter(({ status }) => status !== 'ok');
     assert.deepEqual(
       found.map(({ status }) => status),
       ['warning'],

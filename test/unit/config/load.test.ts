@@ -51,6 +51,7 @@ test('paths are relative to the file, and every default is filled in', () => {
     endpoint: { kind: 'socket', socket: '/etc/pitrail/run/mysqld.sock' },
     user: 'pitrail',
     password: { file: '/etc/pitrail/secrets/shop-1' },
+    mode: 'host',
     binlogDir: '/var/lib/mysql',
     stagingDir: '/var/lib/pitrail-staging/shop/shop-1',
     redundancy: 1,
@@ -316,4 +317,45 @@ test('a store may be one that nobody waits for, with a limit and a depth of proo
     '{ id: s3, policy: catch-up,',
   );
   assert.match(errorsOf(none)[0] ?? '', /every store is catch-up: at least one must be required/);
+});
+
+const REMOTE = GOOD.replace('binlogDir: /var/lib/mysql', 'mode: remote').replace(
+  'rotateSeconds: 60',
+  'rotateSeconds: 60, stagingDir: staging',
+);
+
+test('a remote source needs no folder of binlogs, and has a server_id of its own that never changes', () => {
+  const parsed = (text: string) => parseConfig(text, '/etc/pitrail/pitrail.yaml').clusters[0]?.sources[0];
+  const source = parsed(REMOTE);
+  assert(source?.mode === 'remote');
+  assert.equal(source.stagingDir, '/etc/pitrail/staging/shop/shop-1');
+  assert.equal(source.stageAheadBytes, 4 * 2 ** 30);
+  assert(source.replicaServerId > 2 ** 31 && source.replicaServerId < 2 ** 32);
+  assert.deepEqual(parsed(REMOTE), source);
+  const chosen = parsed(
+    REMOTE.replace('mode: remote', 'mode: remote\n        replicaServerId: 77\n        stagingDir: /srv/own'),
+  );
+  assert(chosen?.mode === 'remote');
+  assert.deepEqual([chosen.replicaServerId, chosen.stagingDir], [77, '/srv/own/shop/shop-1']);
+});
+
+test('what means nothing in the mode of a source is refused, and so is what is missing there', () => {
+  assert.match(
+    oneError('        binlogDir: /var/lib/mysql\n', ''),
+    /^4:9: binlogDir is missing: .*mode: remote/,
+  );
+  assert.match(
+    oneError('binlogDir: /var/lib/mysql', 'mode: remote'),
+    /^8:9: mode: remote needs a stagingDir/,
+  );
+  assert.match(
+    oneError('binlogDir: /var/lib/mysql', 'binlogDir: /var/lib/mysql\n        replicaServerId: 5'),
+    /^9:9: replicaServerId means nothing in mode host/,
+  );
+  const both = errorsOf(REMOTE.replace('mode: remote', 'mode: remote\n        binlogDir: /var/lib/mysql'));
+  assert.match(both.join('\n'), /^9:9: binlogDir stands beside mode: remote/);
+  assert.match(
+    oneError('binlogDir: /var/lib/mysql', 'binlogDir: b\n        mode: elsewhere'),
+    /mode is "elsewhere"/,
+  );
 });
