@@ -1,3 +1,4 @@
+import { auditHandoff } from '../src/archiving/audit-archive.ts';
 import { repositoryIn, signAs, wallClock } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
 import { type StoreSwitch, type StoreSwitched, switchStore } from '../src/archiving/switch-store.ts';
@@ -52,10 +53,16 @@ export function archiveStoreCareActivities(resources: ArchiveResources) {
 
     /** Makes one store count for another, as an entry of the catalogs. */
     switchStore: (input: SwitchInput): Promise<StoreSwitched> =>
-      on(input, ({ repositories }) => {
+      on(input, async ({ repositories, cluster }) => {
         const { route, epoch, source, acknowledgedGtids, reachable } = input;
         const sign = (of: number) => signAs({ role: 'host', source, epoch: of }, wallClock)();
-        return switchStore({ repositories, route, epoch, acknowledgedGtids, reachable, sign });
+        const done = await switchStore({ repositories, route, epoch, acknowledgedGtids, reachable, sign });
+        if (done.kind === 'switched') {
+          const { from, to, detail } = route;
+          const ended = { outcome: 'switched', subject: 'store', missingGtids: '' } as const;
+          await auditHandoff(cluster, { ...ended, from, to, epoch: done.epoch, detail });
+        }
+        return done;
       }),
   };
 }

@@ -1,7 +1,7 @@
 import type { ClusterConfig } from '../config/types.ts';
 import { formatInstant } from '../domain/time.ts';
 import { appendAuditOnce } from '../telemetry/audit.ts';
-import type { GapAudit, RefusalAudit } from '../telemetry/audit-events.ts';
+import type { GapAudit, HandoffAudit, RefusalAudit } from '../telemetry/audit-events.ts';
 import type { RefusalRecord } from './refuse.ts';
 import { wallClock } from './repositories.ts';
 
@@ -30,6 +30,24 @@ export async function auditGap(cluster: ClusterConfig, gap: Omit<GapAudit, 'acti
       it.binlog === event.binlog &&
       it.reason === event.reason &&
       (it.lostGtids === event.lostGtids || event.lostGtids === '')
+    );
+  });
+}
+
+/** Writes into this machine's audit log what became of a handoff, once for each epoch, route and outcome. */
+export async function auditHandoff(
+  cluster: ClusterConfig,
+  handoff: Omit<HandoffAudit, 'action' | 'cluster'>,
+): Promise<void> {
+  const event: HandoffAudit = { action: 'handoff', cluster: cluster.name, ...handoff };
+  await appendAuditOnce(cluster.auditFile, event, formatInstant(wallClock()), ({ event: it }) => {
+    const same = it.action === 'handoff' && it.cluster === event.cluster && it.subject === event.subject;
+    return (
+      same &&
+      it.epoch === event.epoch &&
+      it.from === event.from &&
+      it.to === event.to &&
+      it.outcome === event.outcome
     );
   });
 }

@@ -3,6 +3,7 @@
  * required store fails another one counts for it within seconds, and both hold the same when it is back.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import type { CatalogState } from '../../src/catalog/fold.ts';
@@ -12,6 +13,7 @@ import { archivedGtids } from '../../src/domain/routing/catalog-view.ts';
 import { compareCatalogs } from '../../src/domain/routing/compare.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openS3Store } from '../../src/storage/s3/store.ts';
+import { readAudit } from '../../src/telemetry/audit.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
@@ -48,7 +50,7 @@ before(async () => {
     forcePathStyle: true,
     credentials: async () => s3.credentials,
   });
-  worker = await world.startWorker();
+  worker = await world.startWorker({}, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
 });
@@ -137,6 +139,24 @@ test('a required store that is cut off is stood in for within 10 s, and nothing 
   assert.equal(handoff?.reason, 'circuit-open');
 });
 
+/** Handoffs in the audit log, as `from to to`. */
+async function audited(): Promise<string[]> {
+  const lines = await readAudit(join(world.dir, 'scratch', 'audit.jsonl'));
+  return lines.flatMap(({ event }) =>
+    event.action === 'handoff' ? [`${event.subject} ${event.from} to ${event.to}: ${event.outcome}`] : [],
+  );
+}
+
+test('the switch is counted, timed and audited', async () => {
+  const base = /http:\/\/127\.0\.0\.1:[0-9]+/.exec(await world.workerLog())?.[0] ?? '';
+  const metrics = await (await fetch(`${base}/metrics`)).text();
+  const labels = '{cluster="shop",subject="store",outcome="switched"}';
+  assert.ok(metrics.includes(`\nbinlog_fallback_routing_attempts_total${labels} 1\n`), metrics);
+  const [, seconds] = metrics.split(`\nbinlog_fallback_routing_duration_seconds_sum${labels} `);
+  assert.ok(Number.parseFloat(seconds ?? '') >= 0, `${seconds?.slice(0, 20)}`);
+  assert.deepEqual(await audited(), ['store far to main: switched']);
+});
+
 test('the circuit and the stand-in outlive the worker, and archiving goes on', async () => {
   worker.kill('SIGKILL');
   await worker.exited;
@@ -160,6 +180,7 @@ test('when it is back it is filled, proven equal, and counts again', async () =>
     ['store', 'circuit-open'],
     ['store', 'switch-back'],
   ]);
+  assert.deepEqual(await audited(), ['store far to main: switched', 'store main to far: switched']);
   await closeLog();
   await soon(
     'archiving goes on',
