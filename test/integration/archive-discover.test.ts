@@ -89,17 +89,46 @@ test('a staged file that was altered is named, and nothing is archived around it
   );
 });
 
-test('while a store is down, what is closed is staged, so that a purge then loses nothing', async () => {
-  const mysql = await server();
-  const { look, storeDir } = await openSource(mysql);
-  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+/** Puts a file in the place of a store's folder. @returns what brings the store back */
+async function takeAway(storeDir: string): Promise<() => Promise<void>> {
   await rename(storeDir, `${storeDir}.away`);
   await writeFile(storeDir, '');
+  return async () => {
+    await unlink(storeDir);
+    await rename(`${storeDir}.away`, storeDir);
+  };
+}
+
+test('while no catalog can be read, what is closed is staged, so that a purge then loses nothing', async () => {
+  const mysql = await server();
+  const { look, lookAnew, storeDir } = await openSource(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+  const bringBack = await takeAway(storeDir);
   const down = (error: unknown) => error instanceof AppError && error.kind === 'unavailable';
-  await assert.rejects(look, down);
+  await assert.rejects(lookAnew, down);
   await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'");
-  await unlink(storeDir);
-  await rename(`${storeDir}.away`, storeDir);
+  await bringBack();
+  const { archive, problems } = await look();
+  assert.deepEqual(problems, []);
+  assert.deepEqual(
+    archive.map(({ log }) => log.binlog),
+    ['binlog.000001', 'binlog.000002'],
+  );
+});
+
+test('while a store is down whose catalog is known, its logs are to be staged, and it is named', async () => {
+  const mysql = await server();
+  const { look, context, storeDir } = await openSource(mysql);
+  await mysql.run('CREATE DATABASE a', 'FLUSH BINARY LOGS', 'CREATE DATABASE b', 'FLUSH BINARY LOGS');
+  const bringBack = await takeAway(storeDir);
+  const { stage, stores } = await look();
+  assert.deepEqual(
+    stores.map(({ store, failure }) => [store, failure?.kind]),
+    [['main', 'unavailable']],
+  );
+  await context.access.stage(stage, UNWATCHED);
+  await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'");
+  await bringBack();
   const { archive, problems } = await look();
   assert.deepEqual(problems, []);
   assert.deepEqual(

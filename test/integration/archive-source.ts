@@ -20,6 +20,8 @@ export interface OpenSource {
   readonly context: ArchiveSourceContext;
   readonly storeDir: string;
   look(): Promise<Discovery>;
+  /** Looks as a process that has read no catalog yet. */
+  lookAnew(): Promise<Discovery>;
   close(): Promise<void>;
 }
 
@@ -67,16 +69,15 @@ async function open(
     configFile: file,
     context,
     storeDir: join(folder.path, 'store'),
-    look: () =>
-      context.withSession((session) =>
-        discover({
-          ...context,
-          ...NOTHING_KNOWN,
-          ...configuredLook(context.cluster),
-          session,
-          nowMs: Date.now(),
-        }),
-      ),
+    look: () => lookThrough(context),
+    async lookAnew() {
+      const fresh = new ArchiveResources(await loadConfig(file));
+      try {
+        return await lookThrough(await fresh.source('c', 's'));
+      } finally {
+        await fresh.close();
+      }
+    },
     async close() {
       await resources.close();
       await folder.remove();
@@ -85,3 +86,10 @@ async function open(
 }
 
 const NOTHING_KNOWN = { heads: new Map(), setAside: [], givenUp: [] };
+
+function lookThrough(context: ArchiveSourceContext): Promise<Discovery> {
+  const configured = configuredLook(context.cluster);
+  return context.withSession((session) =>
+    discover({ ...context, ...NOTHING_KNOWN, ...configured, session, nowMs: Date.now() }),
+  );
+}
