@@ -18,8 +18,8 @@ import {
   type World,
 } from './steps.ts';
 import { type StepRecord, Story } from './story.ts';
-import { checksums } from './truth.ts';
-import { SERVER_OPTIONS, type Started, startShopServer } from './world.ts';
+import { mismatch, startRestored } from './truth.ts';
+import type { Started } from './world.ts';
 
 const TIMEOUT_MS = 180_000;
 const POLL_MS = 250;
@@ -184,21 +184,9 @@ async function proveEqual({ pitrail }: World) {
 async function restoreAndCompare(world: World, args: readonly string[], targetDir: string) {
   const { started, dir, primary, pitrail } = world;
   const restored = await pitrail.json<RestoreDocument>(args);
-  const where = { dir, name: 'restored-server', serverId: 4, dataDir: targetDir };
-  const server = await startShopServer(started, where, SERVER_OPTIONS);
-  const [wanted, found] = [await checksums(primary.root), await checksums(server.root)];
+  await startRestored(started, { dir, dataDir: targetDir }, primary.root, restored);
   const executed = await readGtidExecuted(primary.root);
-  const differing = SHOP_TABLES.map((table) => `shop.${table}`).filter(
-    (table) => wanted.get(table) === null || wanted.get(table) !== found.get(table),
-  );
-  if (differing.length > 0 || executed !== restored.gtidExecuted) {
-    throw new AppError({
-      code: 'QuickstartMismatch',
-      kind: 'corrupt',
-      message: `The restored server differs from the server in ${differing.join(', ') || 'its GTIDs'}: the store that was away cannot be trusted.`,
-      facts: { differing, executed, restored: restored.gtidExecuted },
-    });
-  }
+  if (executed !== restored.gtidExecuted) throw mismatch([], executed);
   return {
     value: restored,
     facts: [

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../domain/errors.ts';
+import { readGtidExecuted } from '../../mysql/facts.ts';
 import type { MysqlSession } from '../../mysql/session.ts';
+import type { RestoreDocument } from './documents.ts';
 import { SHOP_TABLES } from './shop.ts';
-import { type ShopServer, type Started, startShopServer } from './world.ts';
+import { SERVER_OPTIONS, type ShopServer, type Started, startShopServer } from './world.ts';
 
 const TIMEOUT_MS = 120_000;
 const POLL_MS = 100;
@@ -59,7 +61,7 @@ function truthFailed(why: string): AppError {
 }
 
 /** Reads the checksums of the shop's tables. */
-export async function checksums(root: MysqlSession): Promise<Checksums> {
+async function checksums(root: MysqlSession): Promise<Checksums> {
   const tables = SHOP_TABLES.map((table) => `shop.${table}`);
   const rows = await root.query<{ Table: string; Checksum: string | number | null }>(
     `CHECKSUM TABLE ${tables.join(', ')}`,
@@ -75,4 +77,39 @@ export async function rowCounts(root: MysqlSession): Promise<ReadonlyMap<string,
     counts.set(`shop.${table}`, Number(row?.n ?? 0));
   }
   return counts;
+}
+
+/**
+ * Starts the server that a restore handed over, and compares it: every table of the shop with the truth,
+ * `gtid_executed` with what the restore said.
+ * @throws corrupt `QuickstartMismatch`
+ */
+export async function startRestored(
+  started: Started,
+  where: { readonly dir: string; readonly dataDir: string },
+  truth: MysqlSession,
+  restored: RestoreDocument,
+): Promise<{ readonly server: ShopServer; readonly checksums: Checksums }> {
+  const server = await startShopServer(
+    started,
+    { ...where, name: 'restored-server', serverId: 4 },
+    SERVER_OPTIONS,
+  );
+  const [wanted, found] = [await checksums(truth), await checksums(server.root)];
+  const executed = await readGtidExecuted(server.root);
+  const differing = SHOP_TABLES.map((table) => `shop.${table}`).filter(
+    (table) => wanted.get(table) === null || wanted.get(table) !== found.get(table),
+  );
+  if (differing.length > 0 || executed !== restored.gtidExecuted) throw mismatch(differing, executed);
+  return { server, checksums: found };
+}
+
+/** A restored server that is not what it must be. */
+export function mismatch(differing: readonly string[], executed: string): AppError {
+  return new AppError({
+    code: 'QuickstartMismatch',
+    kind: 'corrupt',
+    message: `The restored server differs from the truth in ${differing.join(', ') || 'its GTIDs'}: this restore cannot be trusted.`,
+    facts: { differing, executed },
+  });
 }
