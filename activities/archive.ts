@@ -6,7 +6,7 @@ import type { LetterRef } from '../src/archiving/discovery.ts';
 import { requireFacts } from '../src/archiving/facts-file.ts';
 import { claimReachable, type ReachableClaim } from '../src/archiving/hold.ts';
 import type { Acceptance } from '../src/archiving/judge-gap.ts';
-import { configuredLook, type StoreLook } from '../src/archiving/read-stores.ts';
+import { configuredStores, type StoreLook } from '../src/archiving/read-stores.ts';
 import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
 import {
@@ -131,8 +131,7 @@ export function archiveHostActivities(resources: ArchiveResources) {
       on(input, ({ withSession, ...context }) =>
         withSession((session) => {
           const { setAside, givenUp, stores } = input;
-          const { stagingMaxBytes } = context.cluster.archive;
-          const look = { ...context, stores, stagingMaxBytes, session, heads: headsOf(input) };
+          const look = { ...context, stores, session, heads: headsOf(input) };
           return discover({ ...look, setAside, givenUp, nowMs: Date.now() });
         }),
       ),
@@ -224,7 +223,7 @@ async function openedStores(resources: ArchiveResources, cluster: string): Promi
 function stageAll(server: ServerContext, repositories: readonly Repository[]): Promise<void> {
   return server.withSession((session) =>
     stageClosed(
-      { ...server, ...configuredLook(server.cluster), session, setAside: [], givenUp: [] },
+      { ...server, stores: configuredStores(server.cluster), session, setAside: [], givenUp: [] },
       repositories,
     ),
   );
@@ -246,12 +245,11 @@ async function commitStored(
 
 function acceptLetter(context: ArchiveSourceContext, input: AcceptGapInput): Promise<AcceptedGap> {
   const { acceptance, givenUp, reason, stores } = input;
-  const { cluster, repositories } = context;
+  const { repositories } = context;
   const sign = signHeld('host', input);
   return context.withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
-    const { stagingMaxBytes } = cluster.archive;
-    const look = { ...context, stores, stagingMaxBytes, session, setAside: [], givenUp };
+    const look = { ...context, stores, session, setAside: [], givenUp };
     const view = await viewSource({ ...look, heads: headsOf(input), nowMs: Date.now() });
     return acceptGap({ view, repositories, acceptance, reason, sign });
   });

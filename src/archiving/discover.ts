@@ -27,8 +27,6 @@ export interface LookOptions {
   readonly cache: PeekCache;
   /** All stores of the cluster. */
   readonly stores: readonly StoreLook[];
-  /** Bound of the staging folder. */
-  readonly stagingMaxBytes: number;
   /** Dead letters that wait for an operator. */
   readonly setAside: readonly LetterRef[];
   /** Logs that an operator gave up. */
@@ -59,7 +57,12 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
   assertOneRepository(known.map(({ state }) => state.repositoryId));
   await ensureStagingDir(stagingDir, serverUuid);
   await tidy(stagingDir, view.present);
-  const { stores: needs, pending, lies, ...decision } = decideRound(serversOf(view), boundOf(options));
+  const {
+    stores: needs,
+    pending,
+    lies,
+    ...decision
+  } = decideRound(serversOf(view), options.access.stagingMaxBytes);
   return {
     serverUuid,
     ...decision,
@@ -130,12 +133,7 @@ export async function stageClosed(options: LookOptions, repositories: readonly R
   // A catalog that nobody has read yet may lack what the others name.
   const known = found.length === repositories.length ? found : [];
   const { present } = await viewLogs(options, facts, { known, reads: [] });
-  await stageUnread(present, options.access, boundOf(options));
-}
-
-/** How much may lie staged, as the configuration says, and as the way to the logs allows. */
-function boundOf({ stagingMaxBytes, access }: LookOptions): number {
-  return Math.min(stagingMaxBytes, access.stagingMaxBytes);
+  await stageUnread(present, options.access);
 }
 
 async function tidy(stagingDir: string, present: ServerView): Promise<void> {

@@ -8,11 +8,14 @@ import { ensureStagingDir } from './staging.ts';
 import { successorGtids } from './successor.ts';
 
 /** The logs of a source whose files lie on this host. */
-export function hostAccess({ binlogDir, stagingDir }: HostSource, cache: PeekCache): LogAccess {
+export function hostAccess(
+  { binlogDir, stagingDir }: HostSource,
+  cache: PeekCache,
+  stagingMaxBytes: number,
+): LogAccess {
   return {
     mode: 'host',
-    // Links take no room.
-    stagingMaxBytes: Number.POSITIVE_INFINITY,
+    stagingMaxBytes,
     readHeads: ({ listed, relist }) => readSourceLogs(binlogDir, listed, cache, relist),
     async stage(logs) {
       const [first] = logs;

@@ -24,7 +24,7 @@ export interface StageRun {
 /** How the logs of a source are reached; it has two homes, the server's files and the server itself. */
 export interface LogAccess {
   readonly mode: 'host' | 'remote';
-  /** So much may lie staged, logs and their sealed forms together, whatever else the configuration allows. */
+  /** Bound of the staging folder: logs and their sealed forms together. */
   readonly stagingMaxBytes: number;
   /**
    * Reads the beginning of every listed log. One that vanished since the listing is left out.

@@ -18,14 +18,8 @@ export interface StoreLook {
 }
 
 /** How to look where nothing but the configuration is known: every store as it is set there, none held back. */
-export function configuredLook({ stores, archive }: Pick<ClusterConfig, 'stores' | 'archive'>): {
-  readonly stores: readonly StoreLook[];
-  readonly stagingMaxBytes: number;
-} {
-  return {
-    stores: stores.map(({ id, policy }) => ({ store: id, policy, access: 'open' })),
-    stagingMaxBytes: archive.stagingMaxBytes,
-  };
+export function configuredStores({ stores }: Pick<ClusterConfig, 'stores'>): readonly StoreLook[] {
+  return stores.map(({ id, policy }) => ({ store: id, policy, access: 'open' }));
 }
 
 export interface StoreReads {

@@ -27,6 +27,17 @@ export function logChanged(log: LogRef, what: string): AppError {
   });
 }
 
+/** A log was replaced between the listing and the look at it. */
+export function listingChanged(name: string): AppError {
+  return new AppError({
+    code: 'BinlogsChanged',
+    kind: 'unavailable',
+    message: `The server's binlogs changed while they were read (${name} was replaced), so this look is void.`,
+    hint: 'Nothing to do: the next look sees what is there then.',
+    facts: { binlog: name },
+  });
+}
+
 /** The server removed a log before it was staged. */
 export function logPurged(log: LogRef, path: string): AppError {
   return new AppError({

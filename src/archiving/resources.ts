@@ -60,7 +60,7 @@ export class ArchiveResources {
     return {
       cluster,
       source,
-      ...this.#logsOf(`${clusterName}/${sourceId}`, source),
+      ...this.#logsOf(`${clusterName}/${sourceId}`, cluster, source),
       connect: () => connectSource(source),
       withSession: (use) => withSession(source, use),
     };
@@ -103,18 +103,24 @@ export class ArchiveResources {
     return known;
   }
 
-  #logsOf(name: string, source: SourceConfig): Pick<ArchiveSourceContext, 'access' | 'cache'> {
+  #logsOf(
+    name: string,
+    { archive }: ClusterConfig,
+    source: SourceConfig,
+  ): Pick<ArchiveSourceContext, 'access' | 'cache'> {
     const known = this.#logs.get(name);
     if (known !== undefined) return known;
     const cache = new PeekCache();
-    const opened = { cache, access: openAccess(source, cache) };
+    const opened = { cache, access: openAccess(source, cache, archive.stagingMaxBytes) };
     this.#logs.set(name, opened);
     return opened;
   }
 }
 
-function openAccess(source: SourceConfig, cache: PeekCache): LogAccess {
-  return source.mode === 'host' ? hostAccess(source, cache) : new RemoteAccess(source, remoteReader(source));
+function openAccess(source: SourceConfig, cache: PeekCache, stagingMaxBytes: number): LogAccess {
+  return source.mode === 'host'
+    ? hostAccess(source, cache, stagingMaxBytes)
+    : new RemoteAccess(source, remoteReader(source), stagingMaxBytes);
 }
 
 async function withSession<T>(source: SourceConfig, use: (session: MysqlSession) => Promise<T>): Promise<T> {

@@ -4,6 +4,7 @@ import { AppError } from '../domain/errors.ts';
 import type { BinaryLog } from '../mysql/facts.ts';
 import { isCode } from '../process/files.ts';
 import { type LogPeek, type PeekResult, peekLog } from './peek.ts';
+import { listingChanged } from './refusals.ts';
 
 /** One log as the server lists it, with what its file says. */
 export interface SourceLog {
@@ -94,16 +95,6 @@ async function assertSize(binlogDir: string, log: BinaryLog): Promise<void> {
 function mismatchOf(error: unknown): string | null {
   if (error instanceof SizeDiffers) return error.message;
   return isCode(error, 'ENOENT') ? 'the file is not there' : null;
-}
-
-function listingChanged(name: string): AppError {
-  return new AppError({
-    code: 'BinlogsChanged',
-    kind: 'unavailable',
-    message: `The server's binlogs changed while they were read (${name} was replaced), so this look is void.`,
-    hint: 'Nothing to do: the next look sees what is there then.',
-    facts: { binlog: name },
-  });
 }
 
 function wrongDir(binlogDir: string, name: string, what: string): AppError {

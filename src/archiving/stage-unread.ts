@@ -17,11 +17,8 @@ const MAX_MS = 5 * 60_000;
  *
  * @throws unavailable `StagingFull`
  */
-export async function stageUnread(
-  view: ServerView,
-  access: LogAccess,
-  stagingMaxBytes: number,
-): Promise<void> {
+export async function stageUnread(view: ServerView, access: LogAccess): Promise<void> {
+  const { stagingMaxBytes } = access;
   const stage =
     view.stores.length === 0 ? fitting(view, stagingMaxBytes) : decideRound([view], stagingMaxBytes).stage;
   const signal = AbortSignal.timeout(MAX_MS);

@@ -1,3 +1,5 @@
+import { leaveAlone } from '../process/lent-memory.ts';
+
 /**
  * Reads exact counts from a stream of chunks. Holds one chunk; copies only what straddles two.
  * Ending early closes the stream.
@@ -71,10 +73,6 @@ export class ByteReader {
       this.#chunk = this.#whole;
     }
   }
-}
-
-function leaveAlone(): void {
-  // Whoever made the chunks looks after them.
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -5,7 +5,7 @@ import { discover } from '../../src/archiving/discover.ts';
 import type { Discovery } from '../../src/archiving/discovery.ts';
 import { initRepositories } from '../../src/archiving/init-repositories.ts';
 import type { StageRun } from '../../src/archiving/log-access.ts';
-import { configuredLook } from '../../src/archiving/read-stores.ts';
+import { configuredStores } from '../../src/archiving/read-stores.ts';
 import { firstSignature, wallClock } from '../../src/archiving/repositories.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../src/archiving/resources.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -88,8 +88,8 @@ async function open(
 const NOTHING_KNOWN = { heads: new Map(), setAside: [], givenUp: [] };
 
 function lookThrough(context: ArchiveSourceContext): Promise<Discovery> {
-  const configured = configuredLook(context.cluster);
+  const stores = configuredStores(context.cluster);
   return context.withSession((session) =>
-    discover({ ...context, ...NOTHING_KNOWN, ...configured, session, nowMs: Date.now() }),
+    discover({ ...context, ...NOTHING_KNOWN, stores, session, nowMs: Date.now() }),
   );
 }

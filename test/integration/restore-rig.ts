@@ -196,12 +196,11 @@ export async function archiveClosed(options: ArchiveClosed): Promise<string[]> {
       source,
       session,
       repositories,
-      access: hostAccess(source, cache),
+      access: hostAccess(source, cache, 1e12),
       cache,
       stores: repositories.all.map(
         ({ store }) => ({ store: store.id, policy: 'required', access: 'open' }) as const,
       ),
-      stagingMaxBytes: 1e12,
       heads: new Map(),
       setAside: [],
       givenUp: [],

@@ -1,6 +1,7 @@
 import type { RemoteSource } from '../../config/types.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { BinlogName } from '../../domain/identity.ts';
+import { isNotServed } from '../../mysql/dump/errors.ts';
 import type { BinaryLog } from '../../mysql/facts.ts';
 import { removeIfThere } from '../../process/files.ts';
 import type { HeadsWanted, LogAccess, StageRun } from '../log-access.ts';
@@ -37,9 +38,9 @@ export class RemoteAccess implements LogAccess {
   readonly #refused = new Map<string, Refusal>();
   readonly #own: OwnBytes = new Map();
 
-  constructor(source: RemoteSource, read: ReadRemote) {
+  constructor(source: RemoteSource, read: ReadRemote, stagingMaxBytes: number) {
     this.#stagingDir = source.stagingDir;
-    this.stagingMaxBytes = source.stageAheadBytes * STAGING_FACTOR;
+    this.stagingMaxBytes = Math.min(stagingMaxBytes, source.stageAheadBytes * STAGING_FACTOR);
     this.#read = read;
     this.#heads = new RemoteHeads((log) => this.#peekListed(log));
   }
@@ -136,10 +137,6 @@ export class RemoteAccess implements LogAccess {
     this.#refused.delete(key);
     return null;
   }
-}
-
-function isNotServed(error: AppError): boolean {
-  return error.code === 'BinlogNotServed';
 }
 
 /** A dump gives the plaintext, whatever lies on the server's disk. */

@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { problemOf } from '../../binlog/problem.ts';
 import { AppError } from '../../domain/errors.ts';
+import { isNotServed } from '../../mysql/dump/errors.ts';
 import { faultPoint } from '../../process/fault.ts';
 import { fileSize, isCode, removeIfThere, syncPath } from '../../process/files.ts';
 import { logChanged } from '../refusals.ts';
@@ -127,10 +128,6 @@ async function receive(
   onProgress(at);
   if (at < log.lengthBytes) throw logChanged(log, `it ends at ${at}, and ${log.lengthBytes} were listed`);
   if (border > 0) await assertSameLog(options);
-}
-
-function isNotServed(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'BinlogNotServed';
 }
 
 /** Chunks that are written together. */

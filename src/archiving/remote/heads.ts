@@ -1,7 +1,7 @@
-import { AppError } from '../../domain/errors.ts';
 import type { BinlogName } from '../../domain/identity.ts';
 import type { BinaryLog } from '../../mysql/facts.ts';
 import type { LogPeek, PeekResult } from '../peek.ts';
+import { listingChanged } from '../refusals.ts';
 import type { SourceLog } from '../source-logs.ts';
 import type { RemotePeek } from './peek.ts';
 import { compareWithLine, type RememberedLine, type RememberedLog, recall } from './remembered.ts';
@@ -156,11 +156,5 @@ async function assertPurged(
   const now = await relist();
   const [still] = gone.filter((name) => now.has(name));
   if (still === undefined) return;
-  throw new AppError({
-    code: 'BinlogsChanged',
-    kind: 'unavailable',
-    message: `The server's binlogs changed while they were read (${still} was replaced), so this look is void.`,
-    hint: 'Nothing to do: the next look sees what is there then.',
-    facts: { binlog: still },
-  });
+  throw listingChanged(still);
 }

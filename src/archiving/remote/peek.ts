@@ -1,5 +1,6 @@
 import { AppError } from '../../domain/errors.ts';
 import type { BinlogName } from '../../domain/identity.ts';
+import { isNotServed } from '../../mysql/dump/errors.ts';
 import { type PeekResult, peekChunks } from '../peek.ts';
 import type { ReadRemote } from './reader.ts';
 
@@ -17,7 +18,7 @@ export async function peekRemote(read: ReadRemote, binlog: BinlogName): Promise<
     return await peekChunks(read(binlog, 0, AbortSignal.timeout(TIMEOUT_MS)), binlog);
   } catch (error) {
     if (error instanceof AppError && error.code === 'BinlogNotOnServer') return { kind: 'gone' };
-    if (error instanceof AppError && error.code === 'BinlogNotServed') return { kind: 'corrupt', error };
+    if (error instanceof AppError && isNotServed(error)) return { kind: 'corrupt', error };
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
 import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import type { LogProblem, PlannedLog } from '../../archiving/discovery.ts';
-import { configuredLook } from '../../archiving/read-stores.ts';
+import { configuredStores } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import { stagedFiles } from '../../archiving/staging.ts';
 import { scanFile, scanStream } from '../../binlog/scan.ts';
@@ -70,7 +70,8 @@ async function lookAt(
 ): Promise<DryRunSource> {
   const { cluster, source } = context;
   const nothing = { heads: new Map(), setAside: [], givenUp: [] };
-  const look = { ...context, ...configuredLook(cluster), ...nothing, session, nowMs: Date.now() };
+  const stores = configuredStores(cluster);
+  const look = { ...context, ...nothing, stores, session, nowMs: Date.now() };
   const view = await viewWhole(look);
   const { archive, problems, backlog } = decideRound(serversOf(view));
   const logs: DryRunLog[] = [];

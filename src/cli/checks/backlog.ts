@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
 import { serversOf, viewWhole } from '../../archiving/discover.ts';
 import { claimHold } from '../../archiving/hold.ts';
-import { configuredLook } from '../../archiving/read-stores.ts';
+import { configuredStores } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import type { SourceView } from '../../archiving/server-view.ts';
 import type { LogRef } from '../../archiving/staging.ts';
@@ -79,10 +79,9 @@ async function isStandingBy({ source, repositories, withSession }: ArchiveSource
 
 async function readBacklog(context: ArchiveSourceContext): Promise<Backlog> {
   return context.withSession(async (session) => {
-    const configured = configuredLook(context.cluster);
     const look = {
       ...context,
-      ...configured,
+      stores: configuredStores(context.cluster),
       session,
       heads: new Map(),
       setAside: [],

@@ -52,6 +52,11 @@ export function dumpError(
   return new AppError({ code, kind: 'unavailable', message: text, facts });
 }
 
+/** True where the server has the log and does not send it, however often it is asked. */
+export function isNotServed(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'BinlogNotServed';
+}
+
 function notServed(
   message: string,
 ): { readonly kind: 'corrupt' | 'refused'; readonly meaning: string; readonly hint: string } | null {

@@ -13,7 +13,7 @@ import { RateGate } from './rate-gate.ts';
 import { answeredWithin, type Patience, type Silence, SilenceWatch } from './silence.ts';
 
 /**
- * A store that is partitioned fails within seconds, one that is slow does not: uploads of 8 MiB parts
+ * A store that is partitioned fails within seconds, one that is slow does not: uploads of large parts
  * over a thin line stand still for longer than it takes to ask.
  */
 const DEFAULT_PATIENCE: Patience = {
