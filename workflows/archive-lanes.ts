@@ -13,7 +13,7 @@ import { held, switchDone } from './archive-hold.ts';
 import type { Lane } from './archive-lane.ts';
 import { failLane, failTransfer, passFenced } from './archive-lane-failures.ts';
 import { circuitOf, countingStores, update } from './archive-records.ts';
-import { keyOf, noteCommitted } from './archive-waiting.ts';
+import { isLackedBy, keyOf, noteCommitted } from './archive-waiting.ts';
 
 /** A fill that copied nothing is not tried at every poll. */
 const REST_MS = 60_000;
@@ -33,7 +33,9 @@ export function startLanes(
     const counts = countingStores(entity).some((record) => record.store === store);
     if ((entity.run === 'draining' && !counts) || Date.now() < restUntilMs) continue;
     const from = stores.find((standing) => standing.store === store)?.fillFrom ?? null;
-    const logs = archive.filter((planned) => planned.stores.includes(store));
+    const logs = archive.filter(
+      (planned) => planned.stores.includes(store) && isLackedBy(entity, store, planned.log),
+    );
     if (from !== null && circuitOf(entity, from).kind === 'closed') {
       start(entity, settings, store, 'fill', [], () => fill(entity, settings, from, store));
     } else if (logs.length > 0) {

@@ -12,7 +12,7 @@ export function keyOf({ serverUuid, binlog, createdAt, firstCommit, lengthBytes 
 }
 
 /** Takes over which logs wait, as a look found them; what was committed while it looked is not forgotten. */
-export function adoptWaiting(entity: ArchiveEntity, found: Discovery): void {
+export function adoptWaiting(entity: ArchiveEntity, found: Pick<Discovery, 'archive' | 'backlog'>): void {
   const before = entity.waiting;
   entity.backlog = found.backlog;
   entity.waiting = new Map(
@@ -74,6 +74,11 @@ export function noteCommitted(
   waiting.summary = summary;
   tellArchived(entity);
   return waiting.lackedBy.size === 0;
+}
+
+/** False where a store was given a log since the look that found it lacking: its files are gone by now. */
+export function isLackedBy(entity: ArchiveEntity, store: string, log: LogRef): boolean {
+  return entity.waiting.get(keyOf(log))?.lackedBy.has(store) === true;
 }
 
 /** Notes that a store needs a log no more, though it has not got it. Returns true where no store lacks it any more. */

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AppError } from '../../src/domain/errors.ts';
+import { parseBinlogName, parseServerUuid } from '../../src/domain/identity.ts';
 import { carryOf, endRun, openEntity, openTicket, ticketResult } from '../../workflows/archive-entity.ts';
 import { held, noteFence } from '../../workflows/archive-hold.ts';
+import { adoptStores } from '../../workflows/archive-records.ts';
+import { adoptWaiting, isLackedBy, noteCommitted } from '../../workflows/archive-waiting.ts';
 import { ARCHIVE_CARRY } from '../../workflows/contracts/archive.ts';
 
 const SOURCE = { cluster: 'shop', source: 'shop-1' };
@@ -63,4 +66,24 @@ test('what a run of an earlier version hands over is taken', () => {
     lastRefusedSignal,
     decisions: [{ ...decision, behind: null }],
   });
+});
+
+test('a log that was committed while a look found it lacking is not sent to that store again', () => {
+  const entity = openEntity(SOURCE, undefined);
+  adoptStores(entity, [
+    { store: 'main', policy: 'required' },
+    { store: 's3', policy: 'required' },
+  ]);
+  const log = {
+    serverUuid: parseServerUuid('00000000-0000-0000-0000-000000000001'),
+    binlog: parseBinlogName('binlog.000001'),
+    createdAt: '2026-11-26T00:00:00Z',
+    firstCommit: null,
+    lengthBytes: 157,
+  };
+  const summary = { ...log, timeline: 1, lastCommit: null, gtids: '' };
+  noteCommitted(entity, 'main', log, summary);
+  const planned = { log, successor: null, stores: ['main', 's3'], lackedBy: ['main', 's3'] };
+  adoptWaiting(entity, { archive: [planned], backlog: { logs: 1, bytes: 157 } });
+  assert.deepEqual([isLackedBy(entity, 'main', log), isLackedBy(entity, 's3', log)], [false, true]);
 });
