@@ -29,3 +29,12 @@ export async function runningChecksum(kind: Checksum['kind']): Promise<RunningCh
       return assertNever(kind);
   }
 }
+
+/** Object stores write a CRC as base64 of its four bytes; here it is 8 hexadecimal digits. */
+export function crcToBase64(hex: string): string {
+  return Buffer.from(hex, 'hex').toString('base64');
+}
+
+export function crcFromBase64(base64: string): string {
+  return Buffer.from(base64, 'base64').toString('hex');
+}

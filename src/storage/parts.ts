@@ -1,3 +1,6 @@
+import type { BodyDigest } from './body-digest.ts';
+import type { CreateOptions, CreateOutcome } from './object-store.ts';
+
 /** One part of a body, in memory. */
 export interface Part {
   /** From 1. */
@@ -12,6 +15,29 @@ export interface Cut {
   readonly sizeOf: (number: number) => number;
   /** Memory to gather part `number` in, as large as is expected of it. */
   readonly blockOf: (number: number) => Buffer;
+}
+
+/** How a cut body goes to its store, with the digest of all that has passed. */
+export interface Sending {
+  readonly options: CreateOptions;
+  readonly digest: BodyDigest;
+  /** In one request. */
+  readonly whole: (bytes: Buffer) => Promise<CreateOutcome['status']>;
+  readonly parts: (first: Part, rest: AsyncGenerator<Part>) => Promise<CreateOutcome['status']>;
+}
+
+/** Sends a body in one request where it is one part, else part by part; closes it in any case. */
+export async function sendCut(parts: AsyncGenerator<Part>, sending: Sending): Promise<CreateOutcome> {
+  const { options, digest } = sending;
+  try {
+    // `cutParts` yields one part at least.
+    const { value: first } = await parts.next();
+    const isWhole = first.last && options.transfer !== 'parts';
+    const status = isWhole ? await sending.whole(first.bytes) : await sending.parts(first, parts);
+    return status === 'exists' ? { status } : { status, ...digest.finish() };
+  } finally {
+    await parts.return(undefined);
+  }
 }
 
 /** Cuts a stream into parts, each gathered into one piece. An empty stream is one empty part. */

@@ -73,15 +73,6 @@ export async function persistently<T>(
   }
 }
 
-/** GCS writes a CRC-32C as base64 of its four bytes; here it is 8 hexadecimal digits. */
-export function crcToBase64(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64');
-}
-
-export function crcFromBase64(base64: string): string {
-  return Buffer.from(base64, 'base64').toString('hex');
-}
-
 /** What a text says as JSON; null where it is none. */
 export function jsonOrNull(text: string): unknown {
   try {

@@ -1,20 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Checksum } from '../checksum.ts';
+import type { ObjectRange } from '../bucket-store.ts';
+import { type Checksum, crcFromBase64 } from '../checksum.ts';
 import { objectMissing, storeUnreachable } from '../refusals.ts';
 import { type Answer, replacedWhileRead, resumedRead } from '../resumed-read.ts';
-import { apiUrl, type Bucket, crcFromBase64, objectPath, persistently, send, unexpected } from './bucket.ts';
+import { apiUrl, type Bucket, objectPath, persistently, send, unexpected } from './bucket.ts';
 import { gcsError, gcsFailure, isBucketMissing } from './errors.ts';
 
-export interface Download {
+interface Download extends ObjectRange {
   readonly bucket: Bucket;
-  /** As the caller of the store knows it. */
-  readonly key: string;
-  /** With the prefix of the store. */
-  readonly objectKey: string;
-  /** From `start` to before `end`; Infinity for all. */
-  readonly start: number;
-  readonly end: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**

@@ -1,16 +1,8 @@
 import { z } from 'zod';
+import { crcFromBase64 } from '../checksum.ts';
 import type { ListedObject, ObjectInfo } from '../object-store.ts';
 import { storeUnreachable } from '../refusals.ts';
-import {
-  apiUrl,
-  type Bucket,
-  crcFromBase64,
-  jsonOrNull,
-  objectPath,
-  persistently,
-  send,
-  unexpected,
-} from './bucket.ts';
+import { apiUrl, type Bucket, jsonOrNull, objectPath, persistently, send, unexpected } from './bucket.ts';
 import { gcsError, gcsFailure, isBucketMissing } from './errors.ts';
 import { textOf } from './http.ts';
 
@@ -30,17 +22,17 @@ const pageSchema = z.object({
   nextPageToken: z.string().min(1).optional(),
 });
 
-/** What the store says of an object, under its whole key; undefined where there is none. @throws as `ObjectStore.head` */
+/** What the store says of an object; undefined where there is none. @throws as `ObjectStore.head` */
 export async function readInfo(
   bucket: Bucket,
   objectKey: string,
   signal: AbortSignal | undefined,
-): Promise<ObjectInfo | undefined> {
+): Promise<Omit<ObjectInfo, 'key'> | undefined> {
   try {
     const url = apiUrl(bucket, objectPath(bucket, objectKey), {});
     const { size, metadata = {}, crc32c } = await inquire(bucket, url, objectSchema, signal);
     const checksum = crc32c === undefined ? null : ({ kind: 'crc32c', hex: crcFromBase64(crc32c) } as const);
-    return { key: objectKey, lengthBytes: size, metadata, checksum };
+    return { lengthBytes: size, metadata, checksum };
   } catch (error) {
     const failure = gcsFailure(error);
     if (failure.status === 404 && !isBucketMissing(failure)) return undefined;

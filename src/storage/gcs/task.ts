@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import type { BodyDigest } from '../body-digest.ts';
-import type { RunningChecksum } from '../checksum.ts';
+import { crcFromBase64, crcToBase64, type RunningChecksum } from '../checksum.ts';
 import type { CreateOptions } from '../object-store.ts';
 import { storedDiffers, storeUnreachable } from '../refusals.ts';
-import { apiUrl, type Bucket, crcFromBase64, crcToBase64, jsonOrNull } from './bucket.ts';
+import { apiUrl, type Bucket, jsonOrNull } from './bucket.ts';
 import { gcsError, gcsFailure, permissionIn } from './errors.ts';
 import { readInfo } from './inquire.ts';
 import { protectionFields } from './protection.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { BodyDigest } from '../body-digest.ts';
 import { type RunningChecksum, runningChecksum } from '../checksum.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
-import { type Cut, cutParts } from '../parts.ts';
+import { type Cut, cutParts, sendCut } from '../parts.ts';
 import { type Bucket, persistently, send, unexpected } from './bucket.ts';
 import { textOf } from './http.ts';
 import { putChunks } from './resumable.ts';
@@ -26,15 +26,12 @@ export async function upload(
   const crc32c = await runningChecksum('crc32c');
   const task: Upload = { bucket, objectKey, options, digest: new BodyDigest(), crc32c };
   const parts = cutParts(passing(task.digest.watch(body, options.signal), crc32c), inTwoBlocks(options));
-  try {
-    // `cutParts` yields one part at least.
-    const { value: first } = await parts.next();
-    const whole = first.last && options.transfer !== 'parts';
-    const status = whole ? await putWhole(task, first.bytes) : await putChunks(task, first, parts);
-    return status === 'exists' ? { status } : { status, ...task.digest.finish() };
-  } finally {
-    await parts.return(undefined);
-  }
+  return sendCut(parts, {
+    options,
+    digest: task.digest,
+    whole: (bytes) => putWhole(task, bytes),
+    parts: (first, rest) => putChunks(task, first, rest),
+  });
 }
 
 /**

@@ -14,12 +14,3 @@ export interface Bucket {
 export function withSignal(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
 }
-
-/** S3 writes a CRC-32 as base64 of its four bytes; here it is 8 hexadecimal digits. */
-export function crcToBase64(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64');
-}
-
-export function crcFromBase64(base64: string): string {
-  return Buffer.from(base64, 'base64').toString('hex');
-}

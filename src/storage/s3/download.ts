@@ -1,20 +1,13 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { ObjectRange } from '../bucket-store.ts';
 import { objectMissing, storeUnreachable } from '../refusals.ts';
 import { type Answer, replacedWhileRead, resumedRead } from '../resumed-read.ts';
 import { type Bucket, withSignal } from './bucket.ts';
 import { s3Error, s3Failure } from './errors.ts';
 
-export interface Download {
+interface Download extends ObjectRange {
   readonly bucket: Bucket;
-  /** As the caller of the store knows it. */
-  readonly key: string;
-  /** With the prefix of the store. */
-  readonly objectKey: string;
-  /** From `start` to before `end`; Infinity for all. */
-  readonly start: number;
-  readonly end: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**

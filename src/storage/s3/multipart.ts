@@ -6,9 +6,10 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { crcToBase64 } from '../checksum.ts';
 import type { Part } from '../parts.ts';
 import { storeUnreachable, withAftermath } from '../refusals.ts';
-import { crcToBase64, withSignal } from './bucket.ts';
+import { withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error, s3Failure } from './errors.ts';
 import { partsInFlight } from './parts.ts';

@@ -1,9 +1,10 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { LentMemory } from '../../process/lent-memory.ts';
 import { BodyDigest } from '../body-digest.ts';
+import { crcToBase64 } from '../checksum.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
-import { type Cut, cutParts } from '../parts.ts';
-import { type Bucket, crcToBase64, withSignal } from './bucket.ts';
+import { type Cut, cutParts, sendCut } from '../parts.ts';
+import { type Bucket, withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error } from './errors.ts';
 import { putParts } from './multipart.ts';
@@ -15,7 +16,7 @@ import type { Upload } from './task.ts';
  * parts with a CRC-32 of the whole.
  * @throws what the body throws; refused, unavailable, corrupt `BodyLengthDiffers`
  */
-export async function upload(
+export function upload(
   bucket: Bucket,
   objectKey: string,
   body: AsyncIterable<Uint8Array>,
@@ -23,15 +24,12 @@ export async function upload(
 ): Promise<CreateOutcome> {
   const task: Upload = { bucket, objectKey, options, digest: new BodyDigest(), memory: new LentMemory() };
   const parts = cutParts(task.digest.watch(body, options.signal), cutOf(task));
-  try {
-    // `cutParts` yields one part at least.
-    const { value: first } = await parts.next();
-    const whole = first.last && options.transfer !== 'parts';
-    const status = whole ? await putWhole(task, first.bytes) : await putParts(task, first, parts);
-    return status === 'exists' ? { status } : { status, ...task.digest.finish() };
-  } finally {
-    await parts.return(undefined);
-  }
+  return sendCut(parts, {
+    options,
+    digest: task.digest,
+    whole: (bytes) => putWhole(task, bytes),
+    parts: (first, rest) => putParts(task, first, rest),
+  });
 }
 
 /** Parts are gathered in memory that they give back when they are sent; a small object has no more than it needs. */
