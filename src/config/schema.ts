@@ -1,31 +1,12 @@
 import { z } from 'zod';
 import { LISTEN_RULE, readListen } from './listen.ts';
+import { store } from './schema-stores.ts';
+import { name, path, SIZE, secret, size, text } from './schema-words.ts';
 
 /**
  * The shape of pitrail.yaml as a person writes it. What depends on more than one field is in
  * `cross-checks.ts`; defaults that depend on others are in `settle.ts`.
  */
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const NAME_RULE =
-  'must be 1 to 63 letters, digits, dots, hyphens or underscores, starting with a letter or digit';
-
-const name = z.string().regex(NAME, NAME_RULE);
-const SIZE = /^([1-9][0-9]*)\s*(B|KiB|MiB|GiB|TiB|K|M|G|T)?$/i;
-const size = (example: string) => z.string().regex(SIZE, `must be a size such as ${example}`);
-const text = z.string().min(1, 'must not be empty');
-const path = z.string().min(1, 'must not be empty').describe('Relative paths are relative to this file.');
-
-const secret = z
-  .strictObject({
-    file: path.optional().describe('A file that holds the secret and that only its owner may read.'),
-    env: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-      .optional()
-      .describe('An environment variable that holds the secret.'),
-  })
-  .describe('A reference to a secret: { file: PATH } or { env: NAME }. Never the secret itself.');
 
 const source = z.strictObject({
   id: name.describe('Names this server in commands, workflows and messages.'),
@@ -72,95 +53,6 @@ const source = z.strictObject({
   limitPerSecond: size('20MiB')
     .optional()
     .describe('Bytes per second that go from this source to all stores together. Default: no limit.'),
-});
-
-const prefix = z
-  .string()
-  .regex(/^(?!\/)(?!.*\/$)(?!.*\/\/)[\x21-\x7e]*$/, 'must not start or end with a slash')
-  .default('');
-const endpoint = z
-  .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
-  .optional();
-const caFile = path
-  .optional()
-  .describe('PEM file of the authorities that may have signed the certificate of the endpoint.');
-
-const s3 = z.strictObject({
-  bucket: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
-      'must be a bucket name: 3 to 63 lower-case letters, digits, dots, hyphens',
-    ),
-  region: text,
-  prefix,
-  endpoint,
-  caFile,
-  pathStyle: z.boolean().default(false).describe('For most servers other than AWS: true.'),
-  accessKeyId: secret
-    .optional()
-    .describe('Without it the usual AWS sources (environment, profile, instance role) are asked.'),
-  secretAccessKey: secret.optional(),
-});
-
-const gcs = z.strictObject({
-  bucket: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/,
-      'must be a bucket name: 3 or more lower-case letters, digits, dots, hyphens, underscores',
-    ),
-  prefix,
-  endpoint: endpoint.describe("Another server than Google's; http:// needs credentials: anonymous."),
-  caFile,
-  projectId: text
-    .optional()
-    .describe("The project that requests are billed to, where the bucket's requester pays."),
-  credentials: z
-    .union([z.literal('anonymous'), secret])
-    .optional()
-    .describe(
-      'A service account key (JSON) by reference, or the word anonymous for an emulator. ' +
-        'Without it the usual sources of Google Cloud (environment, gcloud, the service account of the machine) are asked.',
-    ),
-  retentionDays: z
-    .int()
-    .min(1)
-    .max(36_500)
-    .optional()
-    .describe('No object may be deleted for so long; the bucket must allow object retention.'),
-  retentionMode: z
-    .enum(['unlocked', 'locked'])
-    .optional()
-    .describe(
-      'Whether retention may be shortened by those who have the permission (unlocked, the default) or by nobody.',
-    ),
-  hold: z
-    .enum(['event-based', 'temporary'])
-    .optional()
-    .describe('Every object is created under this hold, and cannot be deleted until somebody releases it.'),
-});
-
-const store = z.strictObject({
-  id: name,
-  directory: path.optional().describe('A folder; or give s3 or gcs.'),
-  s3: s3.optional().describe('A bucket at AWS, or at any server that speaks S3.'),
-  gcs: gcs.optional().describe('A bucket of Google Cloud Storage.'),
-  policy: z
-    .enum(['required', 'catch-up'])
-    .default('required')
-    .describe(
-      'required: nothing is archived before this store has it; catch-up: gets all, and nobody waits for it.',
-    ),
-  limitPerSecond: size('20MiB')
-    .optional()
-    .describe('Bytes per second to this store, and as many from it, of one worker. Default: no limit.'),
-  verify: z
-    .enum(['full', 'first-8k'])
-    .default('full')
-    .describe(
-      'How a stored binlog is proven before it counts as archived: read back whole, or its first 8 KiB with length and checksum.',
-    ),
 });
 
 const fallback = z

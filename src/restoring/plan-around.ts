@@ -37,11 +37,7 @@ export async function planAround(
         reason: reasonOf(segment, taken, lost.get(segment.object.key)),
       });
     }
-    const passedOver = [...new Set([...stored.passedOver, ...archive.passedOver])];
-    const next = { ...stored, plan: around, passedOver };
-    // Last: a crash before it meets the loss once more, and plans the same.
-    await writePlan(next);
-    return next;
+    return await keep({ ...stored, plan: around }, archive);
   } finally {
     await archive.close();
   }
@@ -75,13 +71,17 @@ export async function planFromOtherBase(
       to: chosen.stores[0] ?? '',
       reason: `${lost.get(key)?.message ?? ''} The restore begins from base backup ${chosen.backup.backupId} in the place of ${backup.backupId}.`,
     });
-    const passedOver = [...new Set([...stored.passedOver, ...archive.passedOver])];
-    const next = { ...stored, plan: other, backup: chosen.backup, passedOver };
-    await writePlan(next);
-    return next;
+    return await keep({ ...stored, plan: other, backup: chosen.backup }, archive);
   } finally {
     await archive.close();
   }
+}
+
+/** Keeps the new plan, with the stores that it passed over, too. Last: a crash before it meets the loss once more, and plans the same. */
+async function keep(stored: StoredPlan, { passedOver }: Archive): Promise<StoredPlan> {
+  const next = { ...stored, passedOver: [...new Set([...stored.passedOver, ...passedOver])] };
+  await writePlan(next);
+  return next;
 }
 
 /** Where no catalog can be read now, the loss itself is what is told. */
