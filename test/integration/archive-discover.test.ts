@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, truncate, unlink, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
+import type { Discovery } from '../../src/archiving/discovery.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { openSource, UNWATCHED } from './archive-source.ts';
@@ -99,6 +100,15 @@ async function takeAway(storeDir: string): Promise<() => Promise<void>> {
   };
 }
 
+async function assertBothAreArchived(look: () => Promise<Discovery>): Promise<void> {
+  const { archive, problems } = await look();
+  assert.deepEqual(problems, []);
+  assert.deepEqual(
+    archive.map(({ log }) => log.binlog),
+    ['binlog.000001', 'binlog.000002'],
+  );
+}
+
 test('while no catalog can be read, what is closed is staged, so that a purge then loses nothing', async () => {
   const mysql = await server();
   const { look, lookAnew, storeDir } = await openSource(mysql);
@@ -108,12 +118,7 @@ test('while no catalog can be read, what is closed is staged, so that a purge th
   await assert.rejects(lookAnew, down);
   await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'");
   await bringBack();
-  const { archive, problems } = await look();
-  assert.deepEqual(problems, []);
-  assert.deepEqual(
-    archive.map(({ log }) => log.binlog),
-    ['binlog.000001', 'binlog.000002'],
-  );
+  await assertBothAreArchived(look);
 });
 
 test('while a store is down whose catalog is known, its logs are to be staged, and it is named', async () => {
@@ -129,10 +134,5 @@ test('while a store is down whose catalog is known, its logs are to be staged, a
   await context.access.stage(stage, UNWATCHED);
   await mysql.run("PURGE BINARY LOGS TO 'binlog.000003'");
   await bringBack();
-  const { archive, problems } = await look();
-  assert.deepEqual(problems, []);
-  assert.deepEqual(
-    archive.map(({ log }) => log.binlog),
-    ['binlog.000001', 'binlog.000002'],
-  );
+  await assertBothAreArchived(look);
 });

@@ -5,42 +5,24 @@ import { openCatalog } from '../../src/catalog/catalog.ts';
 import { viewOf } from '../../src/catalog/view.ts';
 import { compareCatalogs } from '../../src/domain/routing/compare.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { openS3Store } from '../../src/storage/s3/store.ts';
-import { startS3, type TestS3 } from '../support/s3.ts';
-import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+import type { TestS3 } from '../support/s3.ts';
+import type { TcpProxy } from '../support/tcp-proxy.ts';
+import { type ArchiveWorld, startArchiveWorld } from './archive-world.ts';
+import { type FarStore, soon, startFarStore } from './far-store.ts';
 
 let world: ArchiveWorld;
+let farStore: FarStore;
 let s3: TestS3;
 let cable: TcpProxy;
 let bucket: ObjectStore;
 
 before(async () => {
-  s3 = await startS3('archive');
-  cable = await tcpProxy({ host: s3.host, port: s3.port });
-  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
-  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
-  const far = {
-    id: 'far',
-    policy: 'catch-up',
-    s3: {
-      bucket: s3.bucket,
-      region: s3.region,
-      endpoint: `http://127.0.0.1:${cable.port}`,
-      pathStyle: true,
-      accessKeyId: { env: 'TEST_S3_ACCESS' },
-      secretAccessKey: { env: 'TEST_S3_SECRET' },
-    },
-  };
+  farStore = await startFarStore();
+  ({ s3, cable, bucket } = farStore);
   // Room for a few logs only, so that what waits for the bucket alone does not stay staged.
-  world = await startArchiveWorld({ stores: [far], archive: { stagingMaxBytes: '4MiB' } });
-  bucket = openS3Store({
-    id: 'far',
-    bucket: s3.bucket,
-    region: s3.region,
-    endpoint: s3.endpoint,
-    forcePathStyle: true,
-    credentials: async () => s3.credentials,
+  world = await startArchiveWorld({
+    stores: [{ ...farStore.entry, policy: 'catch-up' }],
+    archive: { stagingMaxBytes: '4MiB' },
   });
   await world.startWorker();
   const applied = await world.pitrail('apply');
@@ -48,16 +30,9 @@ before(async () => {
 });
 beforeEach(() => cable.setWeather({ kind: 'clear' }));
 
-/** Waits for a condition, also on a machine that has much else to do. */
-function soon(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  return until(what, isSo, 240_000);
-}
-
 after(async () => {
-  await bucket.close();
   await world.stop();
-  await cable.stop();
-  await s3.stop();
+  await farStore.stop();
 });
 
 async function closeLogs(count: number): Promise<void> {

@@ -12,59 +12,30 @@ import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { archivedGtids } from '../../src/domain/routing/catalog-view.ts';
 import { compareCatalogs } from '../../src/domain/routing/compare.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { openS3Store } from '../../src/storage/s3/store.ts';
 import { readAudit } from '../../src/telemetry/audit.ts';
-import { startS3, type TestS3 } from '../support/s3.ts';
-import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+import type { TcpProxy } from '../support/tcp-proxy.ts';
+import { type ArchiveWorld, startArchiveWorld } from './archive-world.ts';
+import { type FarStore, soon, startFarStore } from './far-store.ts';
 
 let world: ArchiveWorld;
-let s3: TestS3;
+let farStore: FarStore;
 let cable: TcpProxy;
 let bucket: ObjectStore;
 let worker: Awaited<ReturnType<ArchiveWorld['startWorker']>>;
 
 before(async () => {
-  s3 = await startS3('archive');
-  cable = await tcpProxy({ host: s3.host, port: s3.port });
-  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
-  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
-  const far = {
-    id: 'far',
-    s3: {
-      bucket: s3.bucket,
-      region: s3.region,
-      endpoint: `http://127.0.0.1:${cable.port}`,
-      pathStyle: true,
-      accessKeyId: { env: 'TEST_S3_ACCESS' },
-      secretAccessKey: { env: 'TEST_S3_SECRET' },
-    },
-  };
+  farStore = await startFarStore();
+  ({ cable, bucket } = farStore);
   // S3 is the store that counts; the folder gets everything, too, and nobody waits for it.
-  world = await startArchiveWorld({ stores: [far], main: { policy: 'catch-up' } });
-  bucket = openS3Store({
-    id: 'far',
-    bucket: s3.bucket,
-    region: s3.region,
-    endpoint: s3.endpoint,
-    forcePathStyle: true,
-    credentials: async () => s3.credentials,
-  });
+  world = await startArchiveWorld({ stores: [farStore.entry], main: { policy: 'catch-up' } });
   worker = await world.startWorker({}, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
 });
 
-/** Waits for a condition, also on a machine that has much else to do. */
-function soon(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  return until(what, isSo, 240_000);
-}
-
 after(async () => {
-  await bucket.close();
   await world.stop();
-  await cable.stop();
-  await s3.stop();
+  await farStore.stop();
 });
 
 const inBucket = (): Promise<CatalogState> => openCatalog(bucket).read();
