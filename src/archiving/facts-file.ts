@@ -6,7 +6,7 @@ import type { EnvelopeKey } from '../envelope/keys.ts';
 import { isCode, writeWhole } from '../process/files.ts';
 
 /** Version of the facts file; another version is thrown away and the log sealed again. */
-const FACTS_FORMAT = 2;
+const FACTS_FORMAT = 3;
 
 /** What one pass over a log found and made. Lies beside the sealed file; both stay until every store has the log. */
 export interface SealedSegment {
@@ -45,7 +45,7 @@ export function isSealedFor(sealed: SealedSegment, { repositoryId, key }: SealPu
   return sealed.repositoryId === repositoryId && sealed.sealedWith === sealerOf(key);
 }
 
-/** Writes the facts whole or not at all: their presence says that the sealed file is complete. */
+/** Writes the facts whole or not at all: their presence says that the sealed file is complete and was opened. */
 export async function writeFacts(path: string, sealed: SealedSegment): Promise<void> {
   const text = `${JSON.stringify({ format: FACTS_FORMAT, ...sealed })}\n`;
   await writeWhole(path, (file) => file.writeFile(text));

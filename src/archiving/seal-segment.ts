@@ -17,6 +17,7 @@ import { faultPoint } from '../process/fault.ts';
 import { removeIfThere, writeWhole } from '../process/files.ts';
 import { freeNow } from '../process/lent-memory.ts';
 import { isSealedFor, readFacts, type SealedSegment, sealerOf, writeFacts } from './facts-file.ts';
+import { proveSealed } from './prove-sealed.ts';
 import { logChanged, segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { assertRoom } from './stage.ts';
@@ -41,11 +42,12 @@ export interface SealSegmentOptions {
 
 /**
  * Reads a staged log once: every checksum, its facts, its digest, and the sealed file that goes to
- * the stores. What is sealed already, for this repository and with this key, is found again. A crash
- * leaves a partial file, or a sealed file without facts, which the next try overwrites.
+ * the stores, which is opened again and compared. What is sealed already, for this repository and with
+ * this key, is found again. A crash leaves a partial file, or a sealed file without facts, which the next
+ * try overwrites.
  *
  * @throws corrupt (file, offset, event in the facts) or refused where the log itself cannot be
- *   archived; unavailable where it changed under our hands or there is no room
+ *   archived; unavailable where it changed under our hands, there is no room, or it did not open (`SealUnproven`)
  */
 export async function sealSegment(options: SealSegmentOptions): Promise<SealedSegment> {
   const files = stagedFiles(options.stagingDir, options.log);
@@ -62,6 +64,7 @@ export async function sealSegment(options: SealSegmentOptions): Promise<SealedSe
     repositoryId: options.repositoryId,
     sealedWith: sealerOf(options.key),
   };
+  await proveSealed(sealed, options);
   await writeFacts(files.facts, sealed);
   faultPoint('archive.sealed');
   return sealed;

@@ -11,7 +11,7 @@ import { faultPoint } from '../process/fault.ts';
 import { isCode, removeIfThere } from '../process/files.ts';
 import type { RateGate } from '../storage/guard/rate-gate.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { type ExpectedPlaintext, readSealed, verifyStored } from '../storage/read-back.ts';
+import { type ExpectedPlaintext, readSealed, verifyBytes } from '../storage/read-back.ts';
 import { requireFacts, type SealedSegment } from './facts-file.ts';
 import { segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
@@ -37,10 +37,10 @@ export interface UploadOptions {
 }
 
 /**
- * Puts a sealed log into one store and reads it back: decrypted, decompressed, compared, whole or its
- * beginning as `verify` says. An
- * object that stands there already is taken where it holds the same binlog, though its ciphertext
- * may be another (the sealed file was lost in a crash and made anew).
+ * Puts a sealed log into one store and reads it back: every byte compared by digest with the sealed file, which was
+ * opened when it was made, or its beginning opened, as `verify` says. An object that stands there already is opened
+ * whole, and taken where it holds the same binlog, though its ciphertext may be another (the sealed file was lost in a
+ * crash and made anew).
  * A crash leaves nothing under the key, or the whole object, which the next try finds.
  *
  * @returns the object as it lies in this store
@@ -113,10 +113,10 @@ async function spoolAltered(options: UploadOptions, sealed: SealedSegment, sent:
 }
 
 async function readBack(sealed: SealedSegment, options: UploadOptions): Promise<StoredObject> {
-  const { store, key, signal } = options;
+  const { store, signal } = options;
   switch (options.verify) {
     case 'full':
-      await verifyStored(store, sealed.object, key, contextOf(options), expected(sealed), { signal });
+      await verifyBytes(store, sealed.object, { signal });
       return sealed.object;
     case 'first-8k':
       await verifyBeginning(sealed, options);

@@ -43,7 +43,24 @@ export async function verifyStored(
   expect: ExpectedPlaintext,
   options: ReadBackOptions = {},
 ): Promise<void> {
-  const found = await readSealed(store, object.key, key, context, expect, options);
+  assertSame(store, object, await readSealed(store, object.key, key, context, expect, options));
+}
+
+/**
+ * Proves that a store gives back, byte for byte, an object that was opened elsewhere: reads all of it, and compares its
+ * length and digest.
+ *
+ * @throws corrupt `StoredDiffers`; refused `ObjectMissing`, `StoreDenied`; unavailable
+ */
+export async function verifyBytes(
+  store: ObjectStore,
+  object: StoredObject,
+  options: ReadBackOptions = {},
+): Promise<void> {
+  assertSame(store, object, await readStored(store, object.key, options));
+}
+
+function assertSame(store: ObjectStore, object: StoredObject, found: FoundObject): void {
   if (found.lengthBytes === object.lengthBytes && found.sha256 === object.sha256) return;
   throw storedDiffers(
     store.location,

@@ -6,6 +6,7 @@ import { ByteBudget } from '../../src/archiving/byte-budget.ts';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import type { PlannedLog } from '../../src/archiving/discovery.ts';
 import { requireFacts, type SealedSegment } from '../../src/archiving/facts-file.ts';
+import { proveSealed } from '../../src/archiving/prove-sealed.ts';
 import { releaseLog } from '../../src/archiving/release.ts';
 import { sharedRepositoryId, signAs, wallClock } from '../../src/archiving/repositories.ts';
 import { sealSegment } from '../../src/archiving/seal-segment.ts';
@@ -236,6 +237,41 @@ test('a sealed file that the disk altered is not stored, and is made again', asy
   const { store } = source.context.repositories.all[0] ?? assert.fail();
   assert.equal(await store.head(object.key), undefined);
   await archiveWhole(log);
+});
+
+test('a sealed file that does not open to its log, or is not what was written, never leaves the host', async () => {
+  for (const key of [source.context.repositories.key, noEncryption()]) {
+    const { log } = await stagedLog();
+    const made = await sealed(log, key);
+    const repositoryId = await sharedRepositoryId(source.context.repositories);
+    const prove = (claim: SealedSegment) =>
+      proveSealed(claim, {
+        stagingDir: source.context.source.stagingDir,
+        log,
+        repositoryId,
+        key,
+        signal: never,
+      });
+    await prove(made);
+    const { segment, object } = made;
+    await assert.rejects(
+      prove({ ...made, object: { ...object, sha256: segment.sha256 } }),
+      fails('SealUnproven'),
+    );
+    await assert.rejects(prove({ ...made, segment: { ...segment, lengthBytes: 9 } }), fails('SealUnproven'));
+    const path = filesOf(log).sealed;
+    const whole = await readFile(path);
+    for (const at of [4, whole.length >> 1, whole.length - 1]) {
+      const altered = Buffer.from(whole);
+      altered.writeUInt8(altered.readUInt8(at) ^ 1, at);
+      await writeFile(path, altered);
+      await assert.rejects(prove(made), fails('SealUnproven'), `the byte at ${at}`);
+    }
+    await writeFile(path, whole.subarray(0, whole.length - 1));
+    await assert.rejects(prove(made), fails('SealUnproven'), 'cut short');
+    await writeFile(path, whole);
+    await archiveWhole(log);
+  }
 });
 
 test('a sealed file that someone removed before its upload is made again', async () => {
