@@ -1,4 +1,4 @@
-import type { EncryptionContext } from '@aws-crypto/client-node';
+import type { EncryptionContext } from '@aws-crypto/material-management-node';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId, Sha256 } from '../domain/identity.ts';
 

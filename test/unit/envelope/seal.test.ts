@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { buildClient, CommitmentPolicy } from '@aws-crypto/client-node';
+import { buildDecrypt } from '@aws-crypto/decrypt-node';
+import { CommitmentPolicy } from '@aws-crypto/material-management-node';
 import { parseSha256 } from '../../../src/domain/identity.ts';
 import { type EnvelopeKey, noEncryption } from '../../../src/envelope/keys.ts';
 import { type OpenOptions, open } from '../../../src/envelope/open.ts';
@@ -94,8 +95,8 @@ test("the AWS Encryption SDK's own client opens the message, with the context in
   assert.ok(key.kind === 'raw-aes');
   const original = plaintext(BLOCK_BYTES + 3);
   const { stored } = await sealBytes(original, { key });
-  const client = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
-  const { plaintext: compressed, messageHeader } = await client.decrypt(key.keyring, stored);
+  const { decrypt } = buildDecrypt(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
+  const { plaintext: compressed, messageHeader } = await decrypt(key.keyring, stored);
   assert.ok((await openBytes(compressed, { key: noEncryption() })).equals(original));
   assert.deepEqual(
     { ...messageHeader.encryptionContext },
