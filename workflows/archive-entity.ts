@@ -77,6 +77,8 @@ export interface ArchiveEntity {
   /** Someone wants the next round now. */
   wake: boolean;
   rotateAsked: boolean;
+  /** Stores whose circuits are open and that someone wants to be tried now. */
+  readonly probesAsked: Set<string>;
   /** A handoff was made: the next round asks anew who may write. */
   reclaimAsked: boolean;
   decisions: readonly Decision[];
@@ -120,6 +122,7 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     committed: new Set(),
     laneFailures: [],
     wake: false,
+    probesAsked: new Set(),
     reclaimAsked: false,
     tickets: [],
   };
@@ -163,7 +166,10 @@ export function statusOf(entity: ArchiveEntity): ArchiveStatus {
   return { ...input, ...carryOf(entity), phase, backlog, retention };
 }
 
-/** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */
+/**
+ * Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one
+ * counts; and a store that is given up may be back by now, so each is tried: once, however many ask.
+ */
 export function openTicket(entity: ArchiveEntity): Ticket {
   const ticket: Ticket = {
     fromRound: entity.round + 1,
@@ -172,6 +178,9 @@ export function openTicket(entity: ArchiveEntity): Ticket {
     state: { kind: entity.run === 'ending' ? 'goes-on' : 'waiting' },
   };
   entity.tickets = [...entity.tickets, ticket];
+  for (const { store, circuit } of entity.stores) {
+    if (circuit.kind !== 'closed') entity.probesAsked.add(store);
+  }
   entity.wake = true;
   return ticket;
 }

@@ -10,6 +10,7 @@ import {
   stagingActivities,
   storeTries,
 } from './archive-activities.ts';
+import { tryStoresIfAsked } from './archive-asked.ts';
 import { noteStoreFailure, onStore } from './archive-circuits.ts';
 import { carryOutDecisions, noteProblems, setAsideOf } from './archive-dead-letters.ts';
 import { type ArchiveEntity, failureOf } from './archive-entity.ts';
@@ -46,6 +47,7 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   const settings = await controlActivities().archiveSettings(entity.input);
   entity.host = settings.host;
   adoptStores(entity, settings.stores);
+  await tryStoresIfAsked(entity, settings);
   await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
