@@ -47,6 +47,8 @@ export interface ArchiveEntity {
   host: string | null;
   round: number;
   hold: WriterHold;
+  /** Stores that count and could not be asked when the epoch was taken. */
+  unasked: readonly string[];
   archivedThrough: ArchivedThrough | null;
   deadLetters: readonly DeadLetter[];
   givenUp: readonly GivenUp[];
@@ -88,6 +90,7 @@ export interface ArchiveEntity {
 const FRESH: ArchiveCarry = {
   mode: 'running',
   hold: { kind: 'unclaimed' },
+  unasked: [],
   archivedThrough: null,
   deadLetters: [],
   givenUp: [],
@@ -138,12 +141,13 @@ export function endRun(entity: ArchiveEntity): void {
 
 /** What the next run must know. Asked between rounds, when no ticket is open. */
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
-  const { mode, hold, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
+  const { mode, hold, unasked, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
   const { stores, standIns } = entity;
   return {
     mode,
     hold: entity.reclaimAsked ? { kind: 'unclaimed' } : hold,
+    unasked,
     stores,
     standIns,
     archivedThrough,

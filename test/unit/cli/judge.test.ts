@@ -174,6 +174,7 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     source: 'shop-1',
     mode: 'running',
     hold: { kind: 'held', epoch: 1 },
+    unasked: [],
     phase: 'waiting',
     archivedThrough: null,
     deadLetters: [],
