@@ -3,7 +3,8 @@ import { fromFailure } from '../activities/failures.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { fullJitterMs } from '../src/domain/routing/backoff.ts';
 import { admit, type CircuitEvent, STORE_TRY, stepCircuit } from '../src/domain/routing/circuit.ts';
-import { isStoreFailure, storeTries } from './archive-activities.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import { storeTries } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { circuitOf, countingStores, recordOf, update } from './archive-records.ts';
 
