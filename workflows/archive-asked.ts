@@ -17,5 +17,5 @@ export async function tryStoresIfAsked(entity: ArchiveEntity, settings: ArchiveS
     countingStores(entity).every(({ store, circuit }) => {
       return circuit.kind === 'closed' || (circuit.kind === 'open' && !entity.probesAsked.has(store));
     });
-  await condition(isTried, DEFAULT_CIRCUIT.probeTimeoutMs);
+  if (!isTried()) await condition(isTried, DEFAULT_CIRCUIT.probeTimeoutMs);
 }
