@@ -1,4 +1,4 @@
-import { signAs, wallClock } from '../src/archiving/repositories.ts';
+import { type Repository, repositoryIn, signAs, wallClock } from '../src/archiving/repositories.ts';
 import type { ArchiveResources } from '../src/archiving/resources.ts';
 import { abandonBackup } from '../src/backup/abandon.ts';
 import { makeBackupId } from '../src/backup/backup-id.ts';
@@ -13,6 +13,7 @@ import type { CapturedBackup, ClonedBackup, PreparedBackup, UploadedBackup } fro
 import { uploadBackup } from '../src/backup/upload.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { parseBackupId } from '../src/domain/identity.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import { parseInstant } from '../src/domain/time.ts';
 import { findTool } from '../src/process/tools.ts';
 import { type Beat, withHeartbeat } from './heartbeat.ts';
@@ -33,6 +34,11 @@ export interface PhaseInput<State> extends SourceName {
 
 export interface BackupName extends SourceName {
   readonly backupId: string;
+}
+
+export interface CompletenessInput extends BackupName {
+  /** Ids of the stores that have it. */
+  readonly stores: readonly string[];
 }
 
 /** The five phases, each under its name, on the host of the source. */
@@ -72,20 +78,33 @@ export function backupHostActivities(resources: ArchiveResources) {
 /** Activities on the catalogs. */
 export function backupStoreActivities(resources: ArchiveResources) {
   return {
-    /** Says whether the binlogs up to a backup's end are archived, in every store. */
-    backupCompleteness: ({ cluster, backupId }: BackupName): Promise<BackupCompleteness> =>
+    /** Says whether the binlogs up to a backup's end are archived, in every store that has it; one that is away is waited for. */
+    backupCompleteness: (input: CompletenessInput): Promise<BackupCompleteness['kind']> =>
       withHeartbeat(async () => {
-        for (const { catalog } of (await resources.repositories(cluster)).all) {
-          const state = await catalog.read();
-          const found = state.backup(parseBackupId(backupId));
-          if (found === undefined) throw notRegistered(backupId, catalog.store.location);
-          const segments = state.segments(found.backup.timeline).map(({ segment }) => segment);
-          const completeness = backupCompleteness(found.backup, segments);
-          if (completeness.kind === 'waiting') return completeness;
+        const repositories = await resources.repositories(input.cluster);
+        for (const store of input.stores) {
+          if ((await completenessIn(repositoryIn(repositories, store), input)) === 'waiting')
+            return 'waiting';
         }
-        return { kind: 'complete' };
+        return 'complete';
       }),
   };
+}
+
+async function completenessIn(
+  { catalog }: Repository,
+  { backupId }: CompletenessInput,
+): Promise<BackupCompleteness['kind']> {
+  try {
+    const state = await catalog.read();
+    const found = state.backup(parseBackupId(backupId));
+    if (found === undefined) throw notRegistered(backupId, catalog.store.location);
+    const segments = state.segments(found.backup.timeline).map(({ segment }) => segment);
+    return backupCompleteness(found.backup, segments).kind;
+  } catch (error) {
+    if (error instanceof AppError && isStoreFailure(error.code)) return 'waiting';
+    throw error;
+  }
 }
 
 export type BackupHostActivities = ReturnType<typeof backupHostActivities>;
@@ -102,6 +121,7 @@ async function backupContext(
     connect: found.connect,
     stagingDir: found.source.stagingDir,
     repositories: found.repositories,
+    policies: found.cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
     mysqld: await findTool('mysqld'),
     source,
     sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),

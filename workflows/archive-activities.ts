@@ -5,15 +5,8 @@ import type {
   ArchiveStoreActivities,
 } from '../activities/archive.ts';
 import type { ArchiveTransferActivities } from '../activities/archive-transfers.ts';
+import { STORE_FAILURES } from '../src/domain/routing/store-failures.ts';
 import { controlQueue, hostQueue, regionOf, storeQueue, transferQueue } from './queues.ts';
-
-/** Codes by which a store itself has failed: counted by its circuit, and tried again by the workflow. */
-const STORE_FAILURES = ['StoreUnreachable', 'StoreStalled', 'StoreFull'] as const;
-
-/** True where an error says that a store has failed, and not what was asked of it. */
-export function isStoreFailure(code: string): boolean {
-  return STORE_FAILURES.some((failure) => failure === code);
-}
 
 /** A round that fails is tried again by the next one, so an activity gives up after some minutes. */
 const RETRY = {

@@ -1,9 +1,10 @@
-import { log, sleep } from '@temporalio/workflow';
+import { condition, log, sleep } from '@temporalio/workflow';
 import { fromFailure } from '../activities/failures.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { fullJitterMs } from '../src/domain/routing/backoff.ts';
 import { admit, type CircuitEvent, STORE_TRY, stepCircuit } from '../src/domain/routing/circuit.ts';
-import { isStoreFailure, storeTries } from './archive-activities.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import { storeTries } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { circuitOf, countingStores, recordOf, update } from './archive-records.ts';
 
@@ -37,15 +38,23 @@ export async function onStore<T>(
   }
 }
 
-/** Tries a store whose circuit is open, with growing pauses, until it answers. */
+/** Tries a store whose circuit is open, with growing pauses or when someone asks, until it answers. */
 export async function probeUntilBack(entity: ArchiveEntity, host: string, store: string): Promise<void> {
   for (;;) {
     const admission = admit(circuitOf(entity, store), Date.now());
-    if (admission.kind === 'pass') return;
+    if (admission.kind === 'pass') {
+      entity.probesAsked.delete(store);
+      return;
+    }
     if (admission.kind === 'hold') {
-      await sleep(Math.max(1, admission.untilMs - Date.now()));
+      const isAsked = () => entity.probesAsked.has(store);
+      if (await condition(isAsked, Math.max(1, admission.untilMs - Date.now()))) {
+        step(entity, store, { kind: 'probe-asked', atMs: Date.now() });
+      }
       continue;
     }
+    // Whoever asks from here on wants another one: this one may have found out before.
+    entity.probesAsked.delete(store);
     step(entity, store, { kind: 'probe-started', atMs: Date.now() });
     try {
       await storeTries(host).reachStore({ ...entity.input, store });

@@ -47,6 +47,8 @@ export interface ArchiveEntity {
   host: string | null;
   round: number;
   hold: WriterHold;
+  /** Stores that count and could not be asked when the epoch was taken. */
+  unasked: readonly string[];
   archivedThrough: ArchivedThrough | null;
   deadLetters: readonly DeadLetter[];
   givenUp: readonly GivenUp[];
@@ -77,6 +79,8 @@ export interface ArchiveEntity {
   /** Someone wants the next round now. */
   wake: boolean;
   rotateAsked: boolean;
+  /** Stores whose circuits are open and that someone wants to be tried now. */
+  readonly probesAsked: Set<string>;
   /** A handoff was made: the next round asks anew who may write. */
   reclaimAsked: boolean;
   decisions: readonly Decision[];
@@ -86,6 +90,7 @@ export interface ArchiveEntity {
 const FRESH: ArchiveCarry = {
   mode: 'running',
   hold: { kind: 'unclaimed' },
+  unasked: [],
   archivedThrough: null,
   deadLetters: [],
   givenUp: [],
@@ -120,6 +125,7 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     committed: new Set(),
     laneFailures: [],
     wake: false,
+    probesAsked: new Set(),
     reclaimAsked: false,
     tickets: [],
   };
@@ -135,12 +141,13 @@ export function endRun(entity: ArchiveEntity): void {
 
 /** What the next run must know. Asked between rounds, when no ticket is open. */
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
-  const { mode, hold, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
+  const { mode, hold, unasked, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
   const { stores, standIns } = entity;
   return {
     mode,
     hold: entity.reclaimAsked ? { kind: 'unclaimed' } : hold,
+    unasked,
     stores,
     standIns,
     archivedThrough,
@@ -163,7 +170,10 @@ export function statusOf(entity: ArchiveEntity): ArchiveStatus {
   return { ...input, ...carryOf(entity), phase, backlog, retention };
 }
 
-/** Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one counts. */
+/**
+ * Adds a caller of `archiveNow`. A round under way may have looked before the call, so the next one
+ * counts; and a store that is given up may be back by now, so each is tried: once, however many ask.
+ */
 export function openTicket(entity: ArchiveEntity): Ticket {
   const ticket: Ticket = {
     fromRound: entity.round + 1,
@@ -172,6 +182,9 @@ export function openTicket(entity: ArchiveEntity): Ticket {
     state: { kind: entity.run === 'ending' ? 'goes-on' : 'waiting' },
   };
   entity.tickets = [...entity.tickets, ticket];
+  for (const { store, circuit } of entity.stores) {
+    if (circuit.kind !== 'closed') entity.probesAsked.add(store);
+  }
   entity.wake = true;
   return ticket;
 }

@@ -6,26 +6,33 @@ import type { ArchiveEntity } from './archive-entity.ts';
 
 /**
  * Takes the epoch of the archive where this entity has none, and keeps it from then on, also in the
- * next run: read again on the way, a handoff would be undone by the writer that it fences.
+ * next run: read again on the way, a handoff would be undone by the writer that it fences. Asked again
+ * only where a handoff was made, or where a store that could not be asked answers.
  *
  * @throws refused `HandedAway` where the source was handed to another, `InReserve` where nothing was handed to
  *   it yet: asked again by the next round
  */
 export async function claimOnce(entity: ArchiveEntity, host: string): Promise<void> {
-  if (entity.reclaimAsked || entity.hold.kind !== 'held') {
+  if (entity.reclaimAsked || entity.hold.kind !== 'held' || isAnswerDue(entity)) {
     const stores = entity.stores.map(({ store, policy, circuit }) => ({
       store,
       policy,
       access: circuit.kind === 'closed' ? ('open' as const) : ('held-back' as const),
     }));
-    const { claim, standIns } = await hostActivities(host).claimHold({ ...entity.input, stores });
+    const { claim, standIns, unasked } = await hostActivities(host).claimHold({ ...entity.input, stores });
     // Until the answer is here, what is under way goes on in the old epoch, or is refused.
     entity.hold = claim;
+    entity.unasked = unasked;
     entity.reclaimAsked = false;
     entity.standIns = standIns;
   }
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
   if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);
+}
+
+/** True where a store may be asked that could not be when the epoch was taken: a handoff may stand there. */
+function isAnswerDue({ unasked, stores }: ArchiveEntity): boolean {
+  return stores.some(({ store, circuit }) => unasked.includes(store) && circuit.kind === 'closed');
 }
 
 /** True where another source holds the archive, and this one waits. */

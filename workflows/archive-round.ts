@@ -3,13 +3,9 @@ import type { ArchiveSettings } from '../activities/archive.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
-import {
-  controlActivities,
-  hostActivities,
-  isStoreFailure,
-  stagingActivities,
-  storeTries,
-} from './archive-activities.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import { controlActivities, hostActivities, stagingActivities, storeTries } from './archive-activities.ts';
+import { tryStoresIfAsked } from './archive-asked.ts';
 import { noteStoreFailure, onStore } from './archive-circuits.ts';
 import { carryOutDecisions, noteProblems, setAsideOf } from './archive-dead-letters.ts';
 import { type ArchiveEntity, failureOf } from './archive-entity.ts';
@@ -46,6 +42,7 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   const settings = await controlActivities().archiveSettings(entity.input);
   entity.host = settings.host;
   adoptStores(entity, settings.stores);
+  await tryStoresIfAsked(entity, settings);
   await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);

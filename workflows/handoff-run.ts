@@ -1,10 +1,10 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import type { HandoffSettings } from '../activities/handoff.ts';
-import { AppError } from '../src/domain/errors.ts';
 import type { HandoffFacts } from '../src/domain/routing/handoff-facts.ts';
 import type { HandoffDecision, HandoffPlan } from '../src/domain/routing/handoff-plan.ts';
 import type { FallbackHandoffInput, HandoffProgress, HandoffStep } from './contracts/handoff.ts';
 import { nowText } from './now.ts';
+import { unknownSource } from './unknown-source.ts';
 
 /** What one handoff knows of itself. Changed by its steps only. */
 export interface HandoffRun {
@@ -34,11 +34,5 @@ export function enter({ request, report }: HandoffRun, step: HandoffStep): void 
 export function hostOf({ settings, request }: HandoffRun, source: string): string {
   const found = settings.sources.find(({ id }) => id === source);
   if (found !== undefined) return found.host;
-  throw new AppError({
-    code: 'UnknownSource',
-    kind: 'config',
-    message: `The catalogs of ${request.cluster} name ${source}, which pitrail.yaml does not, so it cannot be asked.`,
-    hint: 'Leave it in pitrail.yaml, or say who hands over: --from SOURCE.',
-    facts: { cluster: request.cluster, source },
-  });
+  throw unknownSource(request.cluster, source, 'be asked');
 }

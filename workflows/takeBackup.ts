@@ -74,7 +74,7 @@ async function backUp(
     enter(report, 'validateAndRegister');
     const registered = await phases.validateAndRegister({ ...source, state: uploaded });
     enter(report, 'completing');
-    const completeness = await untilComplete(source, prepared.backupId);
+    const completeness = await untilComplete(source, registered);
     enter(report, 'done');
     return resultOf(source, uploaded, registered, completeness);
   } catch (error) {
@@ -103,12 +103,13 @@ function enter(report: Report, phase: BackupProgress['phase']): void {
 }
 
 /**
- * A backup is a base for later targets only once the binlogs up to its end are archived: asks for
- * the open one, and waits some minutes for it. Where nobody archives the source, it says so at once.
+ * A backup is a base for later targets only once the binlogs up to its end are archived in the stores
+ * that have it: asks for the open one, and waits some minutes for it. Where nobody archives the source,
+ * it says so at once.
  */
 async function untilComplete(
   { cluster, source }: TakeBackupInput,
-  backupId: string,
+  { backupId, registered }: RegisteredBackup,
 ): Promise<TakeBackupResult['completeness']> {
   const catalogs = proxyActivities<BackupStoreActivities>({
     taskQueue: storeQueue(regionOf(workflowInfo().taskQueue)),
@@ -118,7 +119,8 @@ async function untilComplete(
   });
   const archiving = await askForOpenLog(`archive/${cluster}/${source}`);
   for (let poll = 0; poll < COMPLETENESS_POLLS; poll += 1) {
-    const { kind } = await catalogs.backupCompleteness({ cluster, source, backupId });
+    const stores = registered.map(({ store }) => store);
+    const kind = await catalogs.backupCompleteness({ cluster, source, backupId, stores });
     if (kind === 'complete' || archiving === 'absent') return kind;
     await sleep(COMPLETENESS_POLL);
   }
@@ -159,6 +161,7 @@ function resultOf(
     completeness,
     notes: registered.notes,
     stores: registered.registered.map(({ store }) => store),
+    lackedBy: registered.left,
     startedAt: backup.startedAt,
     finishedAt: backup.finishedAt,
   };

@@ -1,8 +1,9 @@
 import { isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { HandoffHostActivities, HandoffSettings } from '../activities/handoff.ts';
-import { AppError } from '../src/domain/errors.ts';
+import type { AppError } from '../src/domain/errors.ts';
 import { describeFailure } from './archive-failures.ts';
 import { hostQueue } from './queues.ts';
+import { unknownSource } from './unknown-source.ts';
 import type { Watch } from './watch-state.ts';
 
 /** A worker that died is noticed after so long. */
@@ -22,7 +23,7 @@ export async function lookAfter(
   source: string,
 ): Promise<Failing | null> {
   const host = settings.sources.find(({ id }) => id === source)?.host;
-  if (host === undefined) return failed(watch, settings, Date.now(), unknownSource(watch, source));
+  if (host === undefined) throw unknownSource(watch.input.cluster, source, 'be watched');
   const { silentSeconds } = settings.limits;
   const { known } = watch.status;
   const waited = known.failingSinceMs === null ? 0 : Math.round((Date.now() - known.failingSinceMs) / 1000);
@@ -63,14 +64,4 @@ function failed(
   const isSure = error.code === 'WorkerGone' || known.failingSinceMs !== null;
   const isFailed = isSure && Date.now() - sinceMs >= limits.silentSeconds * 1000;
   return isFailed ? { sinceMs } : null;
-}
-
-function unknownSource({ input }: Watch, source: string): AppError {
-  return new AppError({
-    code: 'UnknownSource',
-    kind: 'config',
-    message: `The catalogs of ${input.cluster} name ${source}, which pitrail.yaml does not, so it cannot be watched.`,
-    hint: 'Leave it in pitrail.yaml, or hand the archive over: pitrail handoff --from SOURCE --to SOURCE.',
-    facts: { cluster: input.cluster, source },
-  });
 }

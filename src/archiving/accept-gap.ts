@@ -7,6 +7,7 @@ import { serversOf } from './discover.ts';
 import { type Acceptance, judgeGap } from './judge-gap.ts';
 import { type Repositories, repositoryIn } from './repositories.ts';
 import type { ServerView, SourceView } from './server-view.ts';
+import { isHalfKnown } from './store-needs.ts';
 
 export interface AcceptGapOptions {
   /** The source as it is now; the logs that are given up with this one are among `givenUp`. */
@@ -30,12 +31,14 @@ export type AcceptedGap =
  * log that can follow, and no others. Can be run again. A crash between two stores leaves the gap
  * accepted in the first; the next try goes on with the others.
  *
- * @throws unavailable `GapChanged` where another writer archived something meanwhile
+ * @throws unavailable `GapChanged` where another writer archived something meanwhile, `StoreUnknown` where
+ *   nothing is known of a store that counts: it may hold what would be given up
  */
 export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap> {
   const { acceptance, repositories, reason, sign } = options;
   const server = serversOf(options.view).find((view) => view.serverUuid === acceptance.letter.serverUuid);
   if (server === undefined) return { kind: 'accepted', missingGtids: '' };
+  if (isHalfKnown(server)) throw storeUnknown(server);
   const verdicts = server.stores.map((store) => ({
     store,
     verdict: judgeGap(server, store.state, acceptance),
@@ -75,5 +78,16 @@ function stillExactly(
     kind: 'unavailable',
     message: `Another writer changed the catalog while the gap at ${acceptance.letter.binlog} was to be accepted, so nothing was written: what is missing is looked at again.`,
     facts: { binlog: acceptance.letter.binlog, missingGtids },
+  });
+}
+
+function storeUnknown({ required, unknown }: ServerView): AppError {
+  const stores = unknown.filter((store) => required.includes(store));
+  return new AppError({
+    code: 'StoreUnknown',
+    kind: 'unavailable',
+    message: `Nothing is known yet of what ${stores.join(', ')} holds, so no transaction can be given up: it may lie there.`,
+    hint: 'The decision is carried out by itself when the store answers.',
+    facts: { stores },
   });
 }

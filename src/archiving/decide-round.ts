@@ -1,7 +1,7 @@
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ArchiveDecision } from '../domain/archive-plan.ts';
 import type { BinlogName, ServerUuid } from '../domain/identity.ts';
-import type { Discovery, LetterRef, PlannedLog } from './discovery.ts';
+import type { Discovery, LetterRef, LogProblem, PlannedLog } from './discovery.ts';
 import { newestLine } from './line.ts';
 import { closedInOrder, refOf, type ServerLogs, stemOf } from './log-order.ts';
 import { overtaken, problemOf } from './log-problems.ts';
@@ -10,7 +10,7 @@ import type { Decided, RoundDecision, ServerView } from './server-view.ts';
 import type { SourceLog } from './source-logs.ts';
 import { type LogRef, stagedStem } from './staging.ts';
 import { planRoom, type StagingRoom, storeIds } from './staging-room.ts';
-import { isLacking, storeNeeds, takersOf } from './store-needs.ts';
+import { isHalfKnown, isLacking, storeNeeds, takersOf } from './store-needs.ts';
 
 /** How many logs one round stages or releases, archives, and reports: history and payloads stay small. */
 const MAX_STAGED = 400;
@@ -46,12 +46,18 @@ export function decideRound(
     archive: limited(all.flatMap(({ archive }) => archive)),
     release: staging.release.slice(0, MAX_STAGED),
     // The oldest ones: what is behind them comes up once they are dealt with.
-    problems: all.flatMap(({ problems }) => problems).slice(0, MAX_PROBLEMS),
+    problems: all.flatMap((round, index) => certain(servers[index], round)).slice(0, MAX_PROBLEMS),
     backlog: { logs: pending.length, bytes: pending.reduce((sum, { source }) => sum + source.sizeBytes, 0) },
     stores: storeNeeds(servers, all, staging),
     pending: new Set(pending.flatMap(({ ref }) => (ref === null ? [] : [stagedStem(ref)]))),
     lies: staging.lies,
   };
+}
+
+/** What is a problem whatever a store holds of which nothing is known now: it may be the one without the gap. */
+function certain(view: ServerView | undefined, { problems }: ServerRound): readonly LogProblem[] {
+  if (view === undefined || !isHalfKnown(view)) return problems;
+  return problems.filter(({ code }) => code !== 'ArchiveGap' && code !== 'HistoryOvertaken');
 }
 
 /** The next logs of each store: one that is far behind does not fill the list for the others. */

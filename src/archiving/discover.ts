@@ -14,7 +14,7 @@ import type { PeekCache, SourceLog } from './source-logs.ts';
 import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
-import { retentionOf, standInsOf, standingsOf } from './standings.ts';
+import { retentionOf, standInsOf, standingsOf, withFills } from './standings.ts';
 import { fullerThan, splitStores } from './store-needs.ts';
 import { listStagedServers, removeLeftovers } from './tidy.ts';
 
@@ -63,11 +63,12 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
     lies,
     ...decision
   } = decideRound(serversOf(view), options.access.stagingMaxBytes);
+  const standing = standInsOf(known);
   return {
     serverUuid,
     ...decision,
-    stores: standingsOf(view, needs),
-    ...standInsOf(known),
+    stores: withFills(standingsOf(view, needs), standing.comparisons),
+    ...standing,
     retention: retentionOf(view, { pending, lies }, options.nowMs),
     open: openLog(listed.at(-1), options.nowMs),
     heads: known.map(({ id, state }) => ({ store: id, ...state.head })),

@@ -1,6 +1,7 @@
 import { AppError } from '../domain/errors.ts';
 import { type Claim, type Claimant, type ClaimedCatalog, claimEverywhere } from '../domain/routing/hold.ts';
 import { effectivePolicies, type StandIn, standInsAfter } from '../domain/routing/store-handoff.ts';
+import type { StoreFailure } from './discovery.ts';
 import { readStores, type StoreLook } from './read-stores.ts';
 import type { Repositories } from './repositories.ts';
 
@@ -25,14 +26,19 @@ export async function claimHold(repositories: Repositories, claimant: Claimant):
 export interface ReachableClaim {
   readonly claim: Claim;
   readonly standIns: readonly StandIn[];
+  /** Stores that count and could not be asked: a handoff may stand there, so ask again when they answer. */
+  readonly unasked: readonly string[];
 }
 
 /**
- * As `claimHold`, of the stores that can be reached: one that nobody waits for is passed over. A
- * handoff of the archive stands in a store that counts, so that none of those may be missed.
+ * As `claimHold`, of the stores that can be reached. A handoff of the archive stands in a store that
+ * counts. Where one of those is missed, a writer may still begin by what the others say: what it writes
+ * there counts as archived nowhere before that one has it, too, and that one refuses it where a handoff
+ * stands there. But nobody is told to stand by on half the answer.
  *
  * @param looks with the policies of the configuration
- * @throws unavailable where a store that counts cannot be read; as `claimHold`
+ * @throws unavailable where no store can be read, or one that counts cannot and the others do not let it
+ *   begin; as `claimHold`
  */
 export async function claimReachable(
   repositories: Repositories,
@@ -45,21 +51,29 @@ export async function claimReachable(
   const catalogs = known
     .filter(({ id }) => isRead(id))
     .map(({ id, state }): ClaimedCatalog => ({ store: id, epoch: state.epoch, handoffs: state.handoffs() }));
-  const routes = new Map(
-    catalogs.flatMap(({ handoffs }) => handoffs.map(({ epoch, route }) => [epoch, route])),
-  );
-  const standIns = standInsAfter([...routes].sort(([a], [b]) => a - b).map(([, route]) => route));
+  const standIns = standInsOfAll(catalogs);
   const counting = effectivePolicies(looks, standIns).filter(({ policy }) => policy === 'required');
-  const missed = counting.find(({ store }) => !isRead(store));
-  if (missed !== undefined) {
-    const failure = reads.find(({ store }) => store === missed.store)?.failure ?? null;
-    throw new AppError({
-      code: failure?.code ?? 'StoreHeldBack',
-      kind: 'unavailable',
-      message: failure?.message ?? `${missed.store} cannot be asked now, and a handoff may stand there.`,
-      hint: failure?.hint ?? 'Nothing is archived before it answers; it is tried again.',
-      facts: { store: missed.store },
-    });
-  }
-  return { claim: claimEverywhere(catalogs, claimant), standIns };
+  const unasked = counting.map(({ store }) => store).filter((store) => !isRead(store));
+  const claim = catalogs.length === 0 ? null : claimEverywhere(catalogs, claimant);
+  const [missed] = unasked;
+  if (claim !== null && (missed === undefined || claim.kind === 'held')) return { claim, standIns, unasked };
+  throw notAsked(missed ?? '', reads.find(({ store }) => store === missed)?.failure ?? null);
+}
+
+/** The stand-ins that these catalogs name together. */
+export function standInsOfAll(catalogs: readonly Pick<ClaimedCatalog, 'handoffs'>[]): readonly StandIn[] {
+  const routes = new Map(
+    catalogs.flatMap(({ handoffs }) => handoffs.map(({ epoch, route }) => [epoch, route] as const)),
+  );
+  return standInsAfter([...routes].sort(([a], [b]) => a - b).map(([, route]) => route));
+}
+
+function notAsked(store: string, failure: StoreFailure | null): AppError {
+  return new AppError({
+    code: failure?.code ?? 'StoreHeldBack',
+    kind: 'unavailable',
+    message: failure?.message ?? `${store} cannot be asked now, and a handoff may stand there.`,
+    hint: failure?.hint ?? 'Nothing is archived before it answers; it is tried again.',
+    facts: { store },
+  });
 }

@@ -1,11 +1,11 @@
 import { viewOf } from '../catalog/view.ts';
-import type { HandoffRoute } from '../domain/catalog-entry.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { compareCatalogs } from '../domain/routing/compare.ts';
 import { type RetentionAlarm, retentionAlarm } from '../domain/routing/retention-alarm.ts';
-import { type StandIn, standInsAfter } from '../domain/routing/store-handoff.ts';
+import type { StandIn } from '../domain/routing/store-handoff.ts';
 import { archivedThroughOf } from './decide-round.ts';
 import type { Discovery, StoreStanding } from './discovery.ts';
+import { standInsOfAll } from './hold.ts';
 import { refOf } from './log-order.ts';
 import type { KnownStore, RoundDecision, SourceView } from './server-view.ts';
 import { stagedStem } from './staging.ts';
@@ -36,12 +36,22 @@ function coveredBy({ state }: Pick<KnownStore, 'state'>): GtidSet {
 
 /** Stand-ins as the catalogs have them, and whether the stores of each hold the same by now. Pure. */
 export function standInsOf(known: readonly KnownStore[]): Pick<Discovery, 'standIns' | 'comparisons'> {
-  const byEpoch = new Map<number, HandoffRoute>();
-  for (const { state } of known) {
-    for (const { epoch, route } of state.handoffs()) byEpoch.set(epoch, route);
-  }
-  const standIns = standInsAfter([...byEpoch].sort(([a], [b]) => a - b).map(([, route]) => route));
+  const standIns = standInsOfAll(known.map(({ state }) => ({ handoffs: state.handoffs() })));
   return { standIns, comparisons: standIns.flatMap((standIn) => comparisonOf(standIn, known)) };
+}
+
+/**
+ * Has a store filled that is back and lacks something other than logs, such as a base backup that was
+ * taken meanwhile: it would not be equal by itself, and never count again. Pure.
+ */
+export function withFills(
+  standings: readonly StoreStanding[],
+  comparisons: Discovery['comparisons'],
+): readonly StoreStanding[] {
+  return standings.map((standing) => {
+    const other = comparisons.find(({ from, verdict }) => from === standing.store && verdict === 'different');
+    return other === undefined ? standing : { ...standing, fillFrom: standing.fillFrom ?? other.to };
+  });
 }
 
 function comparisonOf(standIn: StandIn, known: readonly KnownStore[]): Discovery['comparisons'] {

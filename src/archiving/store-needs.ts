@@ -9,7 +9,8 @@ import { type StagingRoom, storeIds } from './staging-room.ts';
 
 /**
  * For each log, the stores that take it now: what a store lacks goes to it from the staging folder, in
- * order and without a hole. Pure.
+ * order and without a hole. While a store that counts is not known, the others only go on right behind
+ * what they have: it may hold what comes first, and nothing could be put before it any more. Pure.
  */
 export function takersOf(
   view: ServerView,
@@ -22,10 +23,28 @@ export function takersOf(
       // What cannot follow here makes the plan of this store keep back those behind it.
       if (!canFollow(log.byStore.get(id))) continue;
       if (!isTaken(log, id, staging)) break;
+      if (isHalfKnown(view) && !isBehindHeld(decided, takers, index, id)) break;
       takers[index]?.push(id);
     }
   }
   return takers;
+}
+
+/** True while nothing is known of a store that counts: what the others lack may lie there. */
+export function isHalfKnown({ required, unknown }: Pick<ServerView, 'required' | 'unknown'>): boolean {
+  return unknown.some((store) => required.includes(store));
+}
+
+/** True where the log before, this very one, is archived in the store, or goes there now. */
+function isBehindHeld(
+  decided: readonly Decided[],
+  takers: readonly (readonly string[])[],
+  index: number,
+  store: string,
+): boolean {
+  if (decided[index]?.byStore.get(store)?.kind !== 'archive') return false;
+  const before = decided[index - 1]?.byStore.get(store)?.kind;
+  return before === 'already-archived' || takers[index - 1]?.includes(store) === true;
 }
 
 function canFollow(decision: ArchiveDecision | undefined): boolean {

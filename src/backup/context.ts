@@ -3,6 +3,7 @@ import type { AppendBy } from '../catalog/catalog.ts';
 import type { Micros } from '../domain/time.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import type { Tool } from '../process/tools.ts';
+import type { StorePolicies } from './left-behind.ts';
 
 /** What the phases act with. Runs on the database host. */
 export interface BackupContext {
@@ -11,6 +12,8 @@ export interface BackupContext {
   /** The staging folder of the source; backups lie in `backups` below it. */
   readonly stagingDir: string;
   readonly repositories: Repositories;
+  /** How the stores count by the configuration. */
+  readonly policies: StorePolicies;
   /** The program of the same release as the source. */
   readonly mysqld: Tool;
   /** Id of the source in the configuration. */

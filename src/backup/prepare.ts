@@ -1,19 +1,28 @@
-import { claimHold } from '../archiving/hold.ts';
+import { standInsOfAll } from '../archiving/hold.ts';
 import { newestLine } from '../archiving/line.ts';
-import { sharedRepositoryId } from '../archiving/repositories.ts';
+import { assertOneRepository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import { handedAway, inReserve } from '../domain/routing/hold.ts';
+import {
+  type Claim,
+  type Claimant,
+  type ClaimedCatalog,
+  claimEverywhere,
+  handedAway,
+  inReserve,
+} from '../domain/routing/hold.ts';
 import { formatInstant } from '../domain/time.ts';
 import { cloneRefused } from '../engines/clone/obstacles.ts';
 import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/survey.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import type { BackupContext } from './context.ts';
+import { isEnough, type LeftBehind, tooFewStores, tryStore } from './left-behind.ts';
 import type { BackupRequest, PreparedBackup, StoreLine } from './state.ts';
 
 /**
  * Phase 1: finds out whether this server can be backed up here, and refuses with every reason where
- * it cannot. Changes nothing, on the server or on disk; may be run again.
+ * it cannot. Changes nothing, on the server or on disk; may be run again. A store that is away is left behind.
  * @throws refused (each obstacle by name; `HistoryDiffers`, `HandedAway`), unavailable, what the catalogs throw
  */
 export async function prepareBackup(ctx: BackupContext, request: BackupRequest): Promise<PreparedBackup> {
@@ -26,12 +35,14 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     const { server } = survey;
     // A fallback may be backed up while it waits: the archive is another matter.
     const claimant = { source: ctx.source, serverUuid: server.serverUuid, role: 'archived' } as const;
-    const claim = await claimHold(ctx.repositories, claimant);
+    const { read, left: away } = await readCatalogs(ctx);
+    const claim = claimOf(ctx, request, read, away, claimant);
     if (claim.kind === 'handed-away') throw handedAway(ctx.source, claim);
     if (claim.kind === 'in-reserve') throw inReserve(ctx.source);
+    const { takers, left } = takersIn(claim.epoch, read);
     return {
       backupId: request.backupId,
-      repositoryId: await sharedRepositoryId(ctx.repositories),
+      repositoryId: assertOneRepository(read.map(({ state }) => state.repositoryId)),
       epoch: claim.epoch,
       startedAt,
       serverUuid: server.serverUuid,
@@ -39,7 +50,8 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
       lowerCaseTableNames: server.lowerCaseTableNames,
       characterSetServer: server.characterSetServer,
       collationServer: server.collationServer,
-      lines: await readLines(ctx, survey),
+      lines: linesOf(takers, survey),
+      left: [...away, ...left],
       notes: notesOf(survey),
     };
   } finally {
@@ -47,15 +59,65 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
   }
 }
 
-async function readLines(ctx: BackupContext, { server }: CloneSurvey): Promise<StoreLine[]> {
+interface ReadStore {
+  readonly store: ObjectStore;
+  readonly state: CatalogState;
+}
+
+/** The catalogs of all stores that answer. */
+async function readCatalogs(
+  ctx: BackupContext,
+): Promise<{ readonly read: readonly ReadStore[]; readonly left: readonly LeftBehind[] }> {
+  const outcomes = await Promise.all(
+    ctx.repositories.all.map(async ({ store, catalog }) => ({
+      store,
+      outcome: await tryStore(store, ctx.signal, () => catalog.read()),
+    })),
+  );
+  return {
+    read: outcomes.flatMap(({ store, outcome }) =>
+      outcome.kind === 'done' ? [{ store, state: outcome.value }] : [],
+    ),
+    left: outcomes.flatMap(({ outcome }) => (outcome.kind === 'left' ? [outcome.left] : [])),
+  };
+}
+
+/** As a writer that begins: a handoff counts wherever it stands. @throws unavailable where no store that counts was read */
+function claimOf(
+  { policies }: BackupContext,
+  { backupId }: BackupRequest,
+  read: readonly ReadStore[],
+  away: readonly LeftBehind[],
+  claimant: Claimant,
+): Claim {
+  const catalogs = read.map(({ store, state }): ClaimedCatalog => {
+    return { store: store.id, epoch: state.epoch, handoffs: state.handoffs() };
+  });
+  const having = read.map(({ store }) => store.id);
+  if (!isEnough(having, policies, standInsOfAll(catalogs))) throw tooFewStores(backupId, away);
+  return claimEverywhere(catalogs, claimant);
+}
+
+/** Stores that can be written in an epoch; one that lacks a handoff gets that first, by `sync`, and the backup behind it. */
+function takersIn(
+  epoch: number,
+  read: readonly ReadStore[],
+): { readonly takers: readonly ReadStore[]; readonly left: readonly LeftBehind[] } {
+  const isBehind = ({ state }: ReadStore) => state.epoch < epoch;
+  const left = read.filter(isBehind).map(({ store }): LeftBehind => {
+    const message = `${store.location} has not got the handoff of epoch ${epoch} yet.`;
+    return { store: store.id, code: 'HandoffMissing', message };
+  });
+  return { takers: read.filter((it) => !isBehind(it)), left };
+}
+
+function linesOf(takers: readonly ReadStore[], { server }: CloneSurvey): StoreLine[] {
   const executed = GtidSet.parse(server.gtidExecuted);
-  const lines: StoreLine[] = [];
-  for (const { store, catalog } of ctx.repositories.all) {
-    const state = await catalog.read();
-    const timeline = lineOf(state, server.serverUuid, executed);
-    lines.push({ store: store.id, timeline, sequence: state.head.sequence });
-  }
-  return lines;
+  return takers.map(({ store, state }) => ({
+    store: store.id,
+    timeline: lineOf(state, server.serverUuid, executed),
+    sequence: state.head.sequence,
+  }));
 }
 
 /** The timeline that the server is on; its archived transactions must all be in the server's history. */

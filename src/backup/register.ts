@@ -1,3 +1,4 @@
+import { standInsOfAll } from '../archiving/hold.ts';
 import { newestLine, nextTimeline } from '../archiving/line.ts';
 import { type Repository, repositoryIn } from '../archiving/repositories.ts';
 import type { Judgement } from '../catalog/catalog.ts';
@@ -8,48 +9,87 @@ import { faultPoint } from '../process/fault.ts';
 import { verifyStored } from '../storage/read-back.ts';
 import type { BackupContext } from './context.ts';
 import { backupFolder, removeBackupFolder } from './folder.ts';
+import { isEnough, type LeftBehind, tooFewStores, tryStore } from './left-behind.ts';
 import { assertSameHistory } from './same-history.ts';
 import { backupContext } from './seal-context.ts';
 import type { RegisteredBackup, StoredBase, UploadedBackup } from './state.ts';
 
 /**
  * Phase 5: reads the backup back from every store, whole: decrypted, decompressed, compared. Then
- * names it in every catalog, which is when it counts, and removes the staged clone. May be run again
- * after any crash: an entry that stands is found.
+ * names it in their catalogs, which is when it counts, and removes the staged clone. A store that fails
+ * is left behind: it is named nowhere where it was not read back. May be run again after any crash: an
+ * entry that stands is found.
  * @throws corrupt (a store gives back other bytes), conflict (`BackupIdTaken`, stale epoch),
- *   refused `TimelineMoved`, `HistoryReplaced`; unavailable
+ *   refused `TimelineMoved`, `HistoryReplaced`; unavailable where no store that counts is left
  */
 export async function validateAndRegister(
   ctx: BackupContext,
   uploaded: UploadedBackup,
 ): Promise<RegisteredBackup> {
-  await readAllBack(ctx, uploaded);
-  const registered: RegisteredBackup['registered'][number][] = [];
-  for (const { store, object } of uploaded.objects) {
-    const repository = repositoryIn(ctx.repositories, store);
-    const entry = await register(ctx, repository, uploaded, object);
-    registered.push({ store, object, ...entry });
-  }
+  const { backupId, notes } = uploaded;
+  const proven = await readAllBack(ctx, uploaded);
+  assertEnough(ctx, backupId, proven);
+  const { registered, left } = await registerAll(ctx, uploaded, proven);
+  assertEnough(ctx, backupId, { done: registered, left });
   faultPoint('backup.registered');
-  await removeBackupFolder(backupFolder(ctx.stagingDir, uploaded.backupId));
-  return { backupId: uploaded.backupId, registered, notes: uploaded.notes };
+  await removeBackupFolder(backupFolder(ctx.stagingDir, backupId));
+  return { backupId, registered, left, notes };
 }
 
-async function readAllBack(ctx: BackupContext, uploaded: UploadedBackup): Promise<void> {
+interface Proven {
+  readonly done: readonly StoredBase[];
+  readonly left: readonly LeftBehind[];
+}
+
+/** How the stores count by now: another one may count for one that failed since the backup began. */
+function assertEnough({ policies, repositories }: BackupContext, backupId: string, proven: Proven): void {
+  const having = proven.done.map(({ store }) => store);
+  const states = having.flatMap((store) => repositoryIn(repositories, store).catalog.known ?? []);
+  const standIns = standInsOfAll(states.map((state) => ({ handoffs: state.handoffs() })));
+  if (!isEnough(having, policies, standIns)) throw tooFewStores(backupId, proven.left);
+}
+
+async function readAllBack(ctx: BackupContext, uploaded: UploadedBackup): Promise<Proven> {
   const totalBytes = uploaded.objects.reduce((sum, { object }) => sum + object.lengthBytes, 0);
+  const done: StoredBase[] = [];
+  const left = [...uploaded.left];
   let before = 0;
-  for (const { store, object } of uploaded.objects) {
-    const done = before;
-    await verifyStored(
-      repositoryIn(ctx.repositories, store).store,
-      object,
-      ctx.repositories.key,
-      backupContext(uploaded.backupId, uploaded.repositoryId),
-      { plaintextSha256: uploaded.tarSha256, lengthBytes: uploaded.tarBytes },
-      { signal: ctx.signal, onProgress: (readBytes) => ctx.onProgress(done + readBytes, totalBytes) },
-    );
-    before += object.lengthBytes;
+  for (const base of uploaded.objects) {
+    const { store, catalog } = repositoryIn(ctx.repositories, base.store);
+    const outcome = await tryStore(store, ctx.signal, async () => {
+      await verifyStored(
+        store,
+        base.object,
+        ctx.repositories.key,
+        backupContext(uploaded.backupId, uploaded.repositoryId),
+        { plaintextSha256: uploaded.tarSha256, lengthBytes: uploaded.tarBytes },
+        { signal: ctx.signal, onProgress: (readBytes) => ctx.onProgress(before + readBytes, totalBytes) },
+      );
+      await catalog.read();
+    });
+    if (outcome.kind === 'done') done.push(base);
+    else left.push(outcome.left);
+    before += base.object.lengthBytes;
   }
+  return { done, left };
+}
+
+async function registerAll(
+  ctx: BackupContext,
+  uploaded: UploadedBackup,
+  proven: Proven,
+): Promise<Pick<RegisteredBackup, 'registered' | 'left'>> {
+  const registered: RegisteredBackup['registered'][number][] = [];
+  const left = [...proven.left];
+  for (const { store, object } of proven.done) {
+    const repository = repositoryIn(ctx.repositories, store);
+    const outcome = await tryStore(repository.store, ctx.signal, () =>
+      register(ctx, repository, uploaded, object),
+    );
+    if (outcome.kind === 'done') registered.push({ store, object, ...outcome.value });
+    else left.push(outcome.left);
+  }
+  return { registered, left };
 }
 
 async function register(
@@ -75,10 +115,29 @@ async function register(
     }
     if (line !== undefined) assertSameHistory(state, line, uploaded.coordinates.gtidExecuted);
     const backup = factsOf(uploaded, timeline);
-    await catalog.append({ kind: 'backup-registered', backup, object }, ctx.sign(uploaded.epoch), (now) =>
-      judge(now, uploaded, timeline),
-    );
+    const epoch = epochIn(state, uploaded);
+    try {
+      await catalog.append({ kind: 'backup-registered', backup, object }, ctx.sign(epoch), (now) =>
+        judge(now, uploaded, timeline),
+      );
+    } catch (error) {
+      // Another store may have begun to count just now.
+      if (!isStale(error) || epochIn(await catalog.read(), uploaded) === epoch) throw error;
+    }
   }
+}
+
+/**
+ * The epoch in which the backup is named: the one that it claimed when it began, or a newer one where
+ * only stores were switched since then. A handoff of the source keeps it from being named.
+ */
+function epochIn(state: CatalogState, { epoch }: UploadedBackup): number {
+  const since = state.handoffs().filter((handoff) => handoff.epoch > epoch);
+  return since.every(({ route }) => route.kind === 'store') ? Math.max(epoch, state.epoch) : epoch;
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'StaleEpoch';
 }
 
 /** Where another writer changed what was decided on, nothing is written and the loop decides anew. */
@@ -107,7 +166,7 @@ async function startTimeline(
       reason: 'first',
       detail: `The base backup ${backupId} is the first that is stored of this server.`,
     },
-    ctx.sign(uploaded.epoch),
+    ctx.sign(epochIn(state, uploaded)),
     (now) =>
       nextTimeline(now) === timeline
         ? { decision: 'append' }

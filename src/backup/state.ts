@@ -1,6 +1,7 @@
 import type { BackupFacts, Coordinates, PreparedXa } from '../domain/catalog-entry.ts';
 import type { BackupId, RepositoryId, ServerUuid, Sha256 } from '../domain/identity.ts';
 import type { StoredObject } from '../domain/segment.ts';
+import type { LeftBehind } from './left-behind.ts';
 
 /** What is asked for. The id is drawn once, by whoever starts the backup: every phase may run again with it. */
 export interface BackupRequest {
@@ -28,7 +29,10 @@ export interface PreparedBackup {
   readonly lowerCaseTableNames: number;
   readonly characterSetServer: string;
   readonly collationServer: string;
+  /** Of each store that takes the backup. */
   readonly lines: readonly StoreLine[];
+  /** Stores that do not get it, so far. */
+  readonly left: readonly LeftBehind[];
   /** What the operator should know and what does not stand in the way. */
   readonly notes: readonly string[];
 }
@@ -59,11 +63,11 @@ export interface UploadedBackup extends CapturedBackup {
   readonly dataBytes: number;
   readonly tarBytes: number;
   readonly tarSha256: Sha256;
-  /** One per store, in the order of the configuration. */
+  /** One per store that has it, in the order of the configuration. */
   readonly objects: readonly StoredBase[];
 }
 
-/** After phase 5: what each store's catalog says. */
+/** After phase 5: what the catalog of each store says that has it. */
 export interface RegisteredBackup {
   readonly backupId: BackupId;
   readonly registered: readonly {
@@ -72,5 +76,6 @@ export interface RegisteredBackup {
     readonly backup: BackupFacts;
     readonly object: StoredObject;
   }[];
+  readonly left: readonly LeftBehind[];
   readonly notes: readonly string[];
 }

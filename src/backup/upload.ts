@@ -1,4 +1,4 @@
-import type { Repository } from '../archiving/repositories.ts';
+import { type Repository, repositoryIn } from '../archiving/repositories.ts';
 import { AppError } from '../domain/errors.ts';
 import { backupKey } from '../domain/object-keys.ts';
 import type { StoredObject } from '../domain/segment.ts';
@@ -9,6 +9,7 @@ import { adoptStored, digestOfTar } from './adopt.ts';
 import type { BackupContext } from './context.ts';
 import { fanOut } from './fan-out.ts';
 import { type BackupFolder, backupFolder, readMark, requireMark, writeMark } from './folder.ts';
+import { type LeftBehind, StoreTries, tooFewStores } from './left-behind.ts';
 import { backupContext } from './seal-context.ts';
 import type { CapturedBackup, StoredBase, UploadedBackup } from './state.ts';
 import { dataLength, listTarEntries, type TarDigest, type TarEntry, tarLength } from './tar-entries.ts';
@@ -19,21 +20,23 @@ type Receipt = StoredBase & TarDigest;
 
 /**
  * Phase 4: tar → zstd → encryption → every store, as one stream and in one pass, with no second copy
- * on disk. A store that fails drops out; the others go on, and the next try has only that one left.
+ * on disk. A store that fails drops out, and the others go on; it is tried again alone, and left behind
+ * once it has failed three times in a row.
  * A crash leaves nothing under the key of a store, or the whole object, which the next try proves and adopts.
- * @throws conflict `BackupConflict`, refused, corrupt, unavailable (after the other stores are done)
+ * @throws conflict `BackupConflict`, refused, corrupt (after the other stores are done); unavailable where
+ *   no store is left
  */
 export async function uploadBackup(ctx: BackupContext, captured: CapturedBackup): Promise<UploadedBackup> {
   const folder = backupFolder(ctx.stagingDir, captured.backupId);
   await requireMark(folder, 'captured');
   const job = { ctx, captured, folder, entries: await listTarEntries(folder.clone) };
   const pending: Repository[] = [];
-  for (const repository of ctx.repositories.all) {
-    const receipt = await readMark<Receipt>(folder, `stored-${repository.store.id}`);
-    if (receipt === undefined) pending.push(repository);
+  for (const { store } of captured.lines) {
+    const receipt = await readMark<Receipt>(folder, `stored-${store}`);
+    if (receipt === undefined) pending.push(repositoryIn(ctx.repositories, store));
   }
-  if (pending.length > 0) await storeAll(job, pending);
-  return collect(job);
+  const left = [...captured.left, ...(await storeAll(job, pending))];
+  return collect(job, left);
 }
 
 interface Job {
@@ -43,36 +46,73 @@ interface Job {
   readonly entries: readonly TarEntry[];
 }
 
-async function storeAll(job: Job, pending: readonly Repository[]): Promise<void> {
+/** What one try left undone. */
+interface StoreError {
+  readonly repository: Repository;
+  readonly error: unknown;
+}
+
+/** Gives the backup to these stores; returns those that are left behind. */
+async function storeAll(job: Job, pending: readonly Repository[]): Promise<LeftBehind[]> {
+  const { signal } = job.ctx;
+  const tries = new Map(pending.map(({ store }) => [store.id, new StoreTries(store.id)]));
+  const left: LeftBehind[] = [];
+  let trying = pending;
+  while (trying.length > 0) {
+    const failures = await storeOnce(job, trying);
+    signal.throwIfAborted();
+    const again: Repository[] = [];
+    for (const { repository, error } of failures) {
+      const given = tries.get(repository.store.id)?.failed(error) ?? null;
+      if (given === null) again.push(repository);
+      else left.push(given);
+    }
+    trying = again;
+    const [first] = again;
+    if (first !== undefined) await tries.get(first.store.id)?.pause(signal);
+  }
+  return left;
+}
+
+async function storeOnce(job: Job, pending: readonly Repository[]): Promise<readonly StoreError[]> {
   const { ctx } = job;
   const key = keyOf(job);
   const absent: Repository[] = [];
   const present: Repository[] = [];
-  const failures: unknown[] = [];
+  const failures: StoreError[] = [];
   for (const repository of pending) {
     try {
       const info = await repository.store.head(key, { signal: ctx.signal });
       (info === undefined ? absent : present).push(repository);
     } catch (error) {
-      ctx.signal.throwIfAborted();
-      failures.push(error); // Thrown below, when the other stores have what they lacked.
+      failures.push({ repository, error });
     }
   }
   const created = await sealInto(job, absent);
   const adoptable = [...present, ...created.foundThere];
-  if (adoptable.length > 0) await adoptAll(job, adoptable, created.tar);
-  const [failure] = [...failures, ...created.failures];
-  if (failure !== undefined) throw failure;
+  const adopted = adoptable.length > 0 ? await adoptAll(job, adoptable, created.tar) : [];
+  return [...failures, ...created.failures, ...adopted];
 }
 
-/** Proves that what stands in these stores is this backup, and writes their receipts. */
-async function adoptAll(job: Job, stores: readonly Repository[], known: TarDigest | null): Promise<void> {
+/** Proves that what stands in these stores is this backup, and writes their receipts. Returns where it could not. */
+async function adoptAll(
+  job: Job,
+  repositories: readonly Repository[],
+  known: TarDigest | null,
+): Promise<readonly StoreError[]> {
   const { ctx, captured, folder, entries } = job;
   const tar = known ?? (await digestOfTar(packFolder(folder.clone, entries, ctx.signal)));
-  for (const { store } of stores) {
-    const object = await adoptStored({ ctx, store, key: keyOf(job), context: contextOf(captured), tar });
-    await writeReceipt(folder, { store: store.id, object, ...tar });
+  const failures: StoreError[] = [];
+  for (const repository of repositories) {
+    const { store } = repository;
+    try {
+      const object = await adoptStored({ ctx, store, key: keyOf(job), context: contextOf(captured), tar });
+      await writeReceipt(folder, { store: store.id, object, ...tar });
+    } catch (error) {
+      failures.push({ repository, error });
+    }
   }
+  return failures;
 }
 
 interface Created {
@@ -80,7 +120,7 @@ interface Created {
   readonly tar: TarDigest | null;
   /** Stores that turned out to hold an object under the key. */
   readonly foundThere: readonly Repository[];
-  readonly failures: readonly unknown[];
+  readonly failures: readonly StoreError[];
 }
 
 /** One sealing, given to all stores that lack the object; writes the receipts of those that took it. */
@@ -128,7 +168,10 @@ async function settle(
       const outcome = outcomes[index];
       return outcome?.status === 'fulfilled' && outcome.value.status === status;
     });
-  const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
+  const failures = absent.flatMap((repository, index): StoreError[] => {
+    const outcome = outcomes[index];
+    return outcome?.status === 'rejected' ? [{ repository, error: outcome.reason }] : [];
+  });
   const created = having('created');
   if (created.length === 0) return { tar: null, foundThere: having('exists'), failures };
   const result = await sealing;
@@ -173,14 +216,15 @@ async function writeReceipt(folder: BackupFolder, receipt: Receipt): Promise<voi
   await writeMark(folder, `stored-${receipt.store}`, receipt);
 }
 
-async function collect(job: Job): Promise<UploadedBackup> {
+async function collect(job: Job, left: readonly LeftBehind[]): Promise<UploadedBackup> {
   const receipts: Receipt[] = [];
   for (const { store } of job.ctx.repositories.all) {
     const receipt = await readMark<Receipt>(job.folder, `stored-${store.id}`);
     if (receipt !== undefined) receipts.push(receipt);
   }
   const [first] = receipts;
-  if (first === undefined || receipts.some(({ tarSha256 }) => tarSha256 !== first.tarSha256)) {
+  if (first === undefined) throw tooFewStores(job.captured.backupId, left);
+  if (receipts.some(({ tarSha256 }) => tarSha256 !== first.tarSha256)) {
     throw tarsDiffer(job.captured.backupId, receipts);
   }
   return {
@@ -189,6 +233,7 @@ async function collect(job: Job): Promise<UploadedBackup> {
     tarBytes: first.tarBytes,
     tarSha256: first.tarSha256,
     objects: receipts.map(({ store, object }) => ({ store, object })),
+    left,
   };
 }
 

@@ -20,7 +20,7 @@ const ROUTING_BUCKETS = [0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900] as const;
 export const METRICS = {
   binlog_fallback_routing_attempts_total: {
     kind: 'counter',
-    help: 'Handoffs to another store or source that were begun, by how they ended.',
+    help: 'Handoffs to another store or source that were begun, by how they ended; not_yet: tried again.',
     labels: ['cluster', 'subject', 'outcome'],
   },
   binlog_fallback_routing_duration_seconds: {

@@ -91,6 +91,12 @@ export function handoffEnded(handoff: {
   measure('binlog_fallback_routing_duration_seconds', seconds, labels);
 }
 
+/** Another store was to count, and what must be so before it is not so yet: no end, it is tried again by the next look. */
+export function storeHandoffPostponed(cluster: string): void {
+  const labels = { cluster, subject: 'store', outcome: 'not_yet' };
+  count('binlog_fallback_routing_attempts_total', 1, labels);
+}
+
 function failureLabels(failure: SyncFailure): Labels {
   const { errorCode, retryCount, binlogIndex, ...place } = failure;
   return {

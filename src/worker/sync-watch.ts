@@ -11,6 +11,7 @@ import {
   handoffEnded,
   type SyncPhase,
   type SyncPlace,
+  storeHandoffPostponed,
 } from '../telemetry/sync-events.ts';
 
 type Archiving = ArchiveHostActivities & ArchiveStoreActivities & ArchiveTransferActivities;
@@ -106,9 +107,9 @@ export class SyncWatch {
       binlogArchived({ cluster, source, store }, { lastCommitMs, nowMs: this.#now() });
     },
     switchStore: ({ cluster, detectedAtMs }, { kind }) => {
+      if (kind === 'not-yet') return storeHandoffPostponed(cluster);
       const seconds = Math.max(0, this.#now() - detectedAtMs) / 1000;
-      const outcome = kind === 'switched' ? 'switched' : 'refused';
-      handoffEnded({ cluster, subject: 'store', outcome, seconds });
+      handoffEnded({ cluster, subject: 'store', outcome: 'switched', seconds });
     },
     recordRefusal: ({ cluster, refusal }) => {
       // Written down anew after a gap before it was accepted: it is the same gap.

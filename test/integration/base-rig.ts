@@ -128,6 +128,7 @@ export async function contextOf(config: RigConfig, repositories: Repositories): 
     connect: () => connectMysql({ socket: config.socket }, config.user, password),
     stagingDir: config.stagingDir,
     repositories,
+    policies: config.cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
     mysqld: await findTool('mysqld'),
     source: 'shop-1',
     sign: (epoch) => signAs({ role: 'test', source: 'shop-1', epoch }, wallClock)(),

@@ -9,17 +9,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse, stringify } from 'yaml';
-import type { ClusterConfig, StoreConfig } from '../../src/config/types.ts';
+import type { StoreConfig } from '../../src/config/types.ts';
 import type { AppError } from '../../src/domain/errors.ts';
-import { restoreDirectly } from '../../src/restoring/direct.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { probeStore } from '../../src/storage/probe.ts';
 import { gcsErrorBody, type HttpFaults, httpFaults, PASS, type SeenRequest } from '../contract/http-fault.ts';
 import { bodyOf, gather } from '../contract/store-bodies.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
-import { PLAIN_RULES } from '../support/store-rules.ts';
 import { pitrail } from './cli-run.ts';
 import { type RestoreRig, startRestoreRig } from './restore-rig.ts';
+import { restoreFrom, storeEverything } from './role-work.ts';
 
 const ROLES = ['archiver', 'restore'] as const;
 type RoleName = (typeof ROLES)[number];
@@ -106,17 +105,7 @@ async function runAs(role: RoleName, ...args: readonly string[]) {
 test('an archiver probes, archives binlogs and a base backup, in one request and in chunks', {
   timeout: 240_000,
 }, async () => {
-  await rig.source.run(
-    'CREATE DATABASE d',
-    'CREATE TABLE d.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)',
-  );
-  await rig.backup();
-  // Too large for one request once it is sealed: random text does not compress.
-  await rig.source.run(
-    'SET SESSION cte_max_recursion_depth = 1000000',
-    'INSERT INTO d.t (v) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 12000) SELECT HEX(RANDOM_BYTES(1000)) FROM n',
-  );
-  await rig.archive();
+  await storeEverything(rig, 'gcs');
   const store = await openStore(storeAs('archiver'));
   try {
     assert.equal((await probeStore(store)).first, 'created');
@@ -128,10 +117,6 @@ test('an archiver probes, archives binlogs and a base backup, in one request and
   } finally {
     await store.close();
   }
-  const archived = rig.repositories.all.find(({ store: { id } }) => id === 'gcs');
-  const state = await archived?.catalog.read();
-  assert.ok(state?.allSegments().some(({ object }) => object.lengthBytes > 8 * 1024 * 1024));
-  assert.equal(state?.backups().length, 1);
 });
 
 test('what an archiver stored it cannot replace, and other content is told from its own', async () => {
@@ -148,10 +133,7 @@ test('what an archiver stored it cannot replace, and other content is told from 
 test('a restorer restores and proves the whole archive, from this store alone', {
   timeout: 240_000,
 }, async () => {
-  const cluster: ClusterConfig = { ...rig.cluster, stores: [{ ...storeAs('restore'), ...PLAIN_RULES }] };
-  const watcher = { onStep: () => undefined, onPlanned: () => undefined, onRetry: () => undefined };
-  const outcome = await restoreDirectly(await rig.context({ cluster }), rig.job('latest'), watcher);
-  assert.equal(outcome.gtidExecuted, await rig.source.gtidExecuted());
+  await restoreFrom(rig, storeAs('restore'));
   const verified = await runAs('restore', 'verify', '--deep');
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
 });

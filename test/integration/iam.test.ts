@@ -11,15 +11,14 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { parse } from 'yaml';
-import type { ClusterConfig, StoreConfig } from '../../src/config/types.ts';
-import { restoreDirectly } from '../../src/restoring/direct.ts';
+import type { StoreConfig } from '../../src/config/types.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { probeStore } from '../../src/storage/probe.ts';
 import { canarySecret } from '../support/canary.ts';
 import { isAllowed, type Policy, s3Policy } from '../support/iam.ts';
 import { type S3Account, startS3, type TestS3 } from '../support/s3.ts';
-import { PLAIN_RULES } from '../support/store-rules.ts';
 import { type RestoreRig, startRestoreRig } from './restore-rig.ts';
+import { restoreFrom, storeEverything } from './role-work.ts';
 
 const BUCKET = 'shop-pitr';
 const PREFIX = 'prod';
@@ -92,26 +91,7 @@ const denied = { name: /AccessDenied|Forbidden|403/ };
 test('an archiver under its policy archives binlogs and a base backup, in one request and in parts', {
   timeout: 240_000,
 }, async () => {
-  await rig.source.run(
-    'CREATE DATABASE d',
-    'CREATE TABLE d.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)',
-  );
-  await rig.backup();
-  // Too large for one request once it is sealed: random text does not compress.
-  await rig.source.run(
-    'SET SESSION cte_max_recursion_depth = 1000000',
-    'INSERT INTO d.t (v) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 12000) SELECT HEX(RANDOM_BYTES(1000)) FROM n',
-  );
-  await rig.archive();
-  const archived = rig.repositories.all.find(({ store }) => store.id === 's3');
-  const state = await archived?.catalog.read();
-  const segments = state?.allSegments() ?? [];
-  assert.ok(segments.length > 0);
-  assert.ok(
-    segments.some(({ object }) => object.lengthBytes > 8 * 1024 * 1024),
-    'one went in parts',
-  );
-  assert.equal(state?.backups().length, 1);
+  await storeEverything(rig, 's3');
 });
 
 test('an archiver cannot delete anything, nor any version', async () => {
@@ -191,10 +171,7 @@ test('the conditions of the policies deny an overwrite, and allow every step of 
 });
 
 test('a restorer restores, from this store alone', { timeout: 240_000 }, async () => {
-  const cluster: ClusterConfig = { ...rig.cluster, stores: [{ ...storeAs('restore'), ...PLAIN_RULES }] };
-  const watcher = { onStep: () => undefined, onPlanned: () => undefined, onRetry: () => undefined };
-  const outcome = await restoreDirectly(await rig.context({ cluster }), rig.job('latest'), watcher);
-  assert.equal(outcome.gtidExecuted, await rig.source.gtidExecuted());
+  await restoreFrom(rig, storeAs('restore'));
 });
 
 test('a restorer cannot create, delete or lock anything', async () => {

@@ -248,6 +248,7 @@ async function backUp(
     connect: () => connectMysql({ socket }, source.user, password),
     stagingDir: source.stagingDir,
     repositories,
+    policies: cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
     mysqld: await findTool('mysqld'),
     source: source.id,
     sign: (epoch) => signAs({ role: 'test', source: source.id, epoch }, wallClock)(),

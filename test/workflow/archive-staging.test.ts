@@ -134,13 +134,48 @@ test('while every transfer hangs, servers are looked at and logs are staged, so 
   assert.ok(!(await world.closed()).includes(later));
 
   proxy.setWeather({ kind: 'clear' });
-  const isDrained = async () => (await world.pitrail('archive', '--once', '--cluster', 'slow')).code === 0;
-  await until('the slow store has all', isDrained, 200_000);
+  const once = await world.pitrail('archive', '--once', '--cluster', 'slow');
+  assert.equal(once.code, 0, once.stderr);
   const state = await slowCatalog();
   assert.ok(state.allSegments().some(({ segment }) => segment.binlog === later));
   assert.deepEqual([state.acceptedGaps(), state.deadLetters()], [[], []]);
   assert.equal((await world.pitrail('archive', '--once', '--cluster', 'shop')).code, 0);
   assert.ok((await world.archived()).includes(later));
+});
+
+async function probes(): Promise<number> {
+  const { events } = await slow().fetchHistory();
+  return (events ?? []).filter(
+    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'reachStore',
+  ).length;
+}
+
+test('whoever asks has the store tried at once, all together, and is told what that try found', async () => {
+  proxy.setWeather({ kind: 'hold' });
+  proxy.reset();
+  await randomLog();
+  await until(
+    'it is given up',
+    async () => (await slow().query<ArchiveStatus>('status')).stores[0]?.circuit.kind !== 'closed',
+    200_000,
+  );
+  const before = await probes();
+  const callers = Array.from({ length: 8 }, () => slow().executeUpdate('archiveNow'));
+  const answers = await Promise.allSettled(callers);
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], ['rejected']);
+  const tries = (await probes()) - before;
+  // Those who came while one was under way share the next one.
+  assert.ok(tries >= 1 && tries <= 3, `${tries} tries for ${callers.length} who asked`);
+  const { stores } = await slow().query<ArchiveStatus>('status');
+  assert.ok(stores[0]?.circuit.kind !== 'closed' && stores[0]?.backlog.logs === 1);
+
+  proxy.setWeather({ kind: 'clear' });
+  proxy.reset();
+  const began = performance.now();
+  const once = await world.pitrail('archive', '--once', '--cluster', 'slow', '--json');
+  assert.equal(once.code, 0, once.stderr);
+  const { sources } = JSON.parse(once.stdout) as { sources: { backlog: { logs: number } }[] };
+  assert.equal(sources[0]?.backlog.logs, 0, `after ${Math.round(performance.now() - began)} ms`);
 });
 
 test('a step that fails before the look at the server keeps nothing from being staged', async () => {

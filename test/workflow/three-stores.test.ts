@@ -141,9 +141,8 @@ test('while the GCS store is down nothing counts as archived, and the backlog dr
   await until('the failure shows', async () => (await world.status()).lastFailure !== null, 200_000);
   assert.equal((await world.status()).lastFailure?.kind, 'unavailable');
   await gcs.start();
-  // Its circuit is open until the next probe finds it.
-  const isDrained = async () => (await world.pitrail('archive', '--once')).code === 0;
-  await until('the backlog drains', isDrained, 200_000);
+  const once = await world.pitrail('archive', '--once');
+  assert.equal(once.code, 0, `the first one who asks finds it back: ${once.stderr}`);
   const held = await Promise.all(opened.map(contents));
   assert.deepEqual(held[2], held[0]);
 });

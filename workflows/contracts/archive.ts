@@ -105,6 +105,8 @@ export type Decision = DeadLetterDecision & {
 export interface ArchiveCarry {
   readonly mode: 'running' | 'paused';
   readonly hold: WriterHold;
+  /** Stores that count and could not be asked when the epoch was taken: asked as soon as they answer. */
+  readonly unasked: readonly string[];
   readonly archivedThrough: ArchivedThrough | null;
   readonly deadLetters: readonly DeadLetter[];
   readonly givenUp: readonly GivenUp[];
@@ -131,6 +133,7 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
   schema: z.strictObject({
     mode: z.enum(['running', 'paused']),
     hold: writerHold,
+    unasked: z.array(z.string()).default([]),
     archivedThrough: z
       .strictObject({
         serverUuid: z.string(),

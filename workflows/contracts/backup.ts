@@ -49,7 +49,10 @@ export interface TakeBackupResult {
   readonly completeness: 'complete' | 'waiting';
   /** What the operator should know. */
   readonly notes: readonly string[];
+  /** Ids of the stores that have it: read back whole, and named in their catalogs. */
   readonly stores: readonly string[];
+  /** Stores that lack it, because they failed: `pitrail sync` brings it there. */
+  readonly lackedBy: readonly { readonly store: string; readonly code: string; readonly message: string }[];
   readonly startedAt: string;
   readonly finishedAt: string;
 }

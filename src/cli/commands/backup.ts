@@ -16,7 +16,7 @@ const PROGRESS_MS = 1_000;
 
 export const command = defineCommand({
   description:
-    'Takes a base backup of a source with the clone plugin, in five phases, and waits for it. Ctrl-C ends only the waiting. Exits 75 where the backup is registered but the binlogs up to its end are not archived yet.',
+    'Takes a base backup of a source with the clone plugin, in five phases, and waits for it. Ctrl-C ends only the waiting. Exits 75 where the backup is registered but the binlogs up to its end are not archived yet, or a store that failed lacks it.',
   arguments: [],
   options: [
     { flags: '--cluster <name>', description: 'the cluster (default: the only one)' },
@@ -45,7 +45,8 @@ export const command = defineCommand({
       context.output.say(`backup of ${cluster.name}/${source.id} runs as workflow ${handle.workflowId}`);
       const result = await waitFor(context, handle);
       context.output.result(result, () => describe(result));
-      return result.completeness === 'complete' ? 0 : EXIT_CODES.unavailable;
+      const isWhole = result.completeness === 'complete' && result.lackedBy.length === 0;
+      return isWhole ? 0 : EXIT_CODES.unavailable;
     } finally {
       await session.close();
     }
@@ -101,7 +102,8 @@ async function currentPhase(handle: WorkflowHandle<typeof takeBackup>): Promise<
 }
 
 function describe(result: TakeBackupResult): string {
-  const { backupId, binlog, position, dataBytes, storedBytes, stores, completeness, notes } = result;
+  const { cluster, backupId, binlog, position, dataBytes, storedBytes, completeness, notes } = result;
+  const { stores, lackedBy } = result;
   return [
     `backup ${backupId}: ${formatBytes(dataBytes)} of data, ${formatBytes(storedBytes)} stored in ${stores.join(', ')}`,
     `  ends at ${binlog}:${position}`,
@@ -110,6 +112,10 @@ function describe(result: TakeBackupResult): string {
       : [
           `  ${binlog} is not archived yet: until it is, this is no base for later targets. See: pitrail archive --once`,
         ]),
+    ...lackedBy.flatMap(({ store, message }) => [
+      `  ${store} lacks it: ${message}`,
+      `    bring it there when the store is back: pitrail sync --cluster ${cluster} --from ${stores[0]} --to ${store}`,
+    ]),
     ...notes.map((note) => `  note: ${note}`),
   ].join('\n');
 }

@@ -26,6 +26,8 @@ export interface ReadableStore {
   readonly epoch: number;
   readonly segments: number;
   readonly backups: number;
+  /** The base backup that was finished last; null where there is none. */
+  readonly newestBackup: { readonly backupId: string; readonly finishedAt: string } | null;
   /** Stored bytes of segments and backups. */
   readonly storedBytes: number;
   /** All GTIDs archived on any timeline. */

@@ -74,6 +74,7 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     epoch: state.epoch,
     segments: segments.length,
     backups: state.backups().length,
+    newestBackup: newestBackup(state),
     storedBytes: stored.reduce((sum, bytes) => sum + bytes, 0),
     archived: GtidSet.unionAll(timelines.map((timeline) => state.archivedThrough(timeline))),
     binlogs: new Map(servers.map((uuid) => [uuid, binlogsOf(state, uuid)])),
@@ -82,6 +83,14 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     deadLetters: state.deadLetters(),
     damagedPacks,
   };
+}
+
+function newestBackup(state: CatalogState): ReadableStore['newestBackup'] {
+  const [newest] = state
+    .backups()
+    .map(({ backup: { backupId, finishedAt } }) => ({ backupId, finishedAt }))
+    .sort((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1));
+  return newest ?? null;
 }
 
 /** Names on the server's newest timeline: after a reset the same names start anew. */

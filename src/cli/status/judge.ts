@@ -11,6 +11,7 @@ export function judgeCluster(facts: ClusterFacts): Problem[] {
   return [
     ...facts.stores.flatMap((store) => judgeStore(facts, store)),
     ...judgeDifferences(read),
+    ...judgeNewestBackup(read),
     ...facts.sources.flatMap(judgeSource),
     ...judgeWatch(facts.watch),
   ];
@@ -91,6 +92,21 @@ function judgeDifferences(stores: readonly ReadableStore[]): Problem[] {
         hint: 'Archiving fills it by itself; if it does not, see its problems.',
       },
     ];
+  });
+}
+
+/** A store that failed while a base backup was taken lacks it, though it may have older ones. */
+function judgeNewestBackup(stores: readonly ReadableStore[]): Problem[] {
+  const holders = stores.flatMap(({ id, newestBackup }) =>
+    newestBackup === null ? [] : [{ id, ...newestBackup }],
+  );
+  const [newest] = holders.toSorted((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1));
+  if (newest === undefined) return [];
+  return stores.flatMap(({ id, newestBackup }): Problem[] => {
+    if (newestBackup === null || newestBackup.backupId === newest.backupId) return [];
+    const message = `${id} lacks the newest base backup ${newest.backupId}, which ${newest.id} holds: a restore from it alone begins at an older one.`;
+    const hint = `Bring it there: pitrail sync --from ${newest.id} --to ${id}`;
+    return [{ code: 'BackupMissing', kind: 'unavailable', subject: id, message, hint }];
   });
 }
 

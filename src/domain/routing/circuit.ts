@@ -66,7 +66,9 @@ export type CircuitEvent =
       /** Random, from 0 (included) to 1 (excluded). */
       readonly chance: number;
     }
-  | { readonly kind: 'probe-started'; readonly atMs: number };
+  | { readonly kind: 'probe-started'; readonly atMs: number }
+  /** Someone wants to know now whether the store is back. Said by the one who probes, between two probes. */
+  | { readonly kind: 'probe-asked'; readonly atMs: number };
 
 /** Whether work may be sent to a store now. */
 export type Admission =
@@ -88,6 +90,8 @@ export function stepCircuit(
       return failed(circuit, event, settings);
     case 'probe-started':
       return probeStarted(circuit, event.atMs, settings);
+    case 'probe-asked':
+      return probeAsked(circuit, event.atMs);
     default:
       return assertNever(event);
   }
@@ -138,6 +142,22 @@ function probeStarted(circuit: Circuit, atMs: number, settings: CircuitSettings)
   const { openedAtMs, cause } = circuit;
   const failedProbes = circuit.failedProbes + (circuit.kind === 'half-open' ? 1 : 0);
   return { kind: 'half-open', openedAtMs, failedProbes, probeStartedAtMs: atMs, cause };
+}
+
+/** The next probe is due at once. One that began before the question, and that nobody hears of any more, answers nothing. */
+function probeAsked(circuit: Circuit, atMs: number): Circuit {
+  switch (circuit.kind) {
+    case 'closed':
+      return circuit;
+    case 'open':
+      return { ...circuit, probeAtMs: Math.min(circuit.probeAtMs, atMs) };
+    case 'half-open': {
+      const { openedAtMs, failedProbes, cause } = circuit;
+      return { kind: 'open', openedAtMs, failedProbes, probeAtMs: atMs, cause };
+    }
+    default:
+      return assertNever(circuit);
+  }
 }
 
 /** Decides whether work may go to a store now. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { acceptGap } from '../../../src/archiving/accept-gap.ts';
 import { type Acceptance, type GapVerdict, judgeGap } from '../../../src/archiving/judge-gap.ts';
 import { newestLine } from '../../../src/archiving/line.ts';
 import { placeLog } from '../../../src/domain/archive-line.ts';
@@ -144,4 +145,25 @@ test('of logs that cannot be read side by side, one alone is not given up: nobod
   const gap = { kind: 'gap', timeline: 1, missingGtids: `${SERVER}:3-6` };
   assert.deepEqual(judged(both), gap);
   assert.deepEqual(judged({ ...both, accepted: third }), gap);
+});
+
+test('while nothing is known of a store that counts nothing is given up: it may hold what is missing here', async () => {
+  const logs = history([2, 2, 2]);
+  const [first, , third] = logs;
+  assert.ok(first && third);
+  const present = serverView({
+    stores: [{ id: 'a', state: catalogOf([first]) }],
+    unknown: ['b'],
+    required: ['a', 'b'],
+    staged: [sourceLog(third)],
+  });
+  const options = {
+    // What is not asked for before it is known whether anything is given up.
+    view: { facts: {} as never, earlier: [], present, reads: [] },
+    repositories: {} as never,
+    acceptance: { letter: letterRef(third), gives: 'gap' },
+    reason: 'purged',
+    sign: () => ({ writer: 'test', epoch: 1, at: '2026-11-20T10:00:00.000000Z' }),
+  } as const;
+  await assert.rejects(acceptGap(options), { code: 'StoreUnknown', kind: 'unavailable' });
 });

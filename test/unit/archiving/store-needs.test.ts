@@ -112,3 +112,22 @@ test('stores that are behind decide nothing, unless no other is there', () => {
   assert.deepEqual(ids(['a', 'b', 'c']), ['a', 'b']);
   assert.deepEqual(ids([], [c]), ['c']);
 });
+
+test('while a store that counts is not known the others go on behind what they have, begin nothing and name no gap', () => {
+  const half = { unknown: ['b'], required: ['a', 'b'] };
+  const lying = { staged: sources(LOGS), listed: sources(open) };
+  assert.deepEqual(routes({ ...half, ...lying, stores: [store('a', 3)] }), ['4:a', '5:a', '6:a']);
+  assert.deepEqual(routes({ ...half, ...lying, stores: [store('a', 0)] }), [], 'no timeline begins');
+  assert.deepEqual(routes({ ...half, ...lying, stores: [store('a', 0)], required: ['a'] }).length, 6);
+  // The log before is gone from here: the other store may hold more than GTIDs can tell.
+  const behind = { stores: [store('a', 3)], staged: sources(LOGS.slice(3)), listed: sources(open) };
+  assert.deepEqual(routes({ ...half, ...behind }), []);
+  assert.deepEqual(routes({ ...behind, required: ['a'] }), ['4:a', '5:a', '6:a']);
+  const gap = { stores: [store('a', 2)], staged: sources(LOGS.slice(3)), listed: sources(open) };
+  const problems = (view: Partial<ServerView>) => decideRound([serverView(view)]).problems;
+  assert.deepEqual(problems({ ...half, ...gap }), []);
+  assert.deepEqual(
+    problems(gap).map(({ code }) => code),
+    ['ArchiveGap'],
+  );
+});

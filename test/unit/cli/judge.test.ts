@@ -136,6 +136,7 @@ const STORE: ReadableStore = {
   epoch: 0,
   segments: 1,
   backups: 1,
+  newestBackup: { backupId: 'b1', finishedAt: '2026-11-20T10:00:00.000000Z' },
   storedBytes: 10,
   archived: GtidSet.parse(`${UUID}:1-10`),
   binlogs: new Map([[UUID, new Set(['binlog.000001'])]]),
@@ -174,6 +175,7 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     source: 'shop-1',
     mode: 'running',
     hold: { kind: 'held', epoch: 1 },
+    unasked: [],
     phase: 'waiting',
     archivedThrough: null,
     deadLetters: [],
@@ -297,4 +299,13 @@ test('a dead letter is told once: by the workflow where it answers, else from th
   assert.deepEqual(codes(facts({ store })), []);
   const silent = facts({ store, workflow: { status: 'silent', workflowId: 'w' } });
   assert.deepEqual(codes(silent), ['DeadLetter', 'NoWorker']);
+});
+
+test('a store that lacks the newest base backup is degraded, and it is said how it gets it', () => {
+  const older = { backupId: 'b0', finishedAt: '2026-11-19T10:00:00.000000Z' };
+  const behind: ReadableStore = { ...STORE, id: 's3', newestBackup: older };
+  const [problem, ...others] = judgeCluster(facts({ more: [behind] }));
+  assert.deepEqual([problem?.code, problem?.subject, others], ['BackupMissing', 's3', []]);
+  assert.match(problem?.hint ?? '', /pitrail sync --from main --to s3/);
+  assert.deepEqual(codes(facts({ more: [{ ...STORE, id: 's3' }] })), []);
 });

@@ -159,3 +159,26 @@ test('a transfer that ends well after the circuit opened brings the probe forwar
   assert.equal(circuit.kind, 'open');
   assert.equal(admit(circuit, 10).kind, 'probe');
 });
+
+test('whoever asks gets a probe that begins after the question, and no store is tried twice at once', (t) => {
+  onSeeds(t, 200, (random, message) => {
+    const failed = { kind: 'failed', work: 'transfer', cause: CAUSE } as const;
+    let circuit: Circuit = CLOSED_CIRCUIT;
+    for (let atMs = 0; circuit.kind === 'closed'; atMs += 1) {
+      circuit = stepCircuit(circuit, { ...failed, atMs, chance: chanceOf(random) });
+    }
+    const askedAtMs = 3 + random.int(100_000);
+    const asked = stepCircuit(circuit, { kind: 'probe-asked', atMs: askedAtMs });
+    assert.deepEqual(admit(asked, askedAtMs), { kind: 'probe' }, message);
+    const probing = stepCircuit(asked, { kind: 'probe-started', atMs: askedAtMs });
+    assert.equal(admit(probing, askedAtMs + 1).kind, 'hold', message);
+    const failure = { ...failed, work: 'probe', atMs: askedAtMs + 1, chance: chanceOf(random) } as const;
+    const again = stepCircuit(stepCircuit(probing, failure), { kind: 'probe-asked', atMs: askedAtMs + 1 });
+    assert.deepEqual(admit(again, askedAtMs + 1), { kind: 'probe' }, message);
+    // The one who began it is gone: whoever goes on begins another one, and counts no failure for it.
+    const left = stepCircuit(probing, { kind: 'probe-asked', atMs: askedAtMs + 2 });
+    assert.deepEqual(admit(left, askedAtMs + 2), { kind: 'probe' }, message);
+    assert.ok(left.kind === 'open' && left.failedProbes === 0, message);
+  });
+  assert.deepEqual(stepCircuit(CLOSED_CIRCUIT, { kind: 'probe-asked', atMs: 5 }), CLOSED_CIRCUIT);
+});

@@ -59,3 +59,21 @@ test('a binlog counts as discovered once, however often it is found, staged or n
   assert.match(text, /binlog_sync_discovered_total\{cluster="shop",source="shop-1"\} 4\n/);
   assert.match(text, /binlog_queue_depth\{cluster="shop",source="shop-1"\} 3\n/);
 });
+
+test('a store handoff that must wait is counted apart from one that was refused, and ends nothing', async () => {
+  const input = { cluster: 'shop', source: 'shop-1', detectedAtMs: 0 };
+  const waits = { kind: 'not-yet', why: 'main lacks 3 transactions that were called archived' };
+  for (const result of [waits, waits, { kind: 'switched', epoch: 2, later: [] }]) {
+    watch.done('switchStore', input, result);
+  }
+  const text = await exposition.render();
+  const samples = text
+    .split('\n')
+    .filter((line) => /^binlog_fallback_routing_(attempts|.*_count)/.test(line));
+  const of = (outcome: string) => `{cluster="shop",subject="store",outcome="${outcome}"}`;
+  assert.deepEqual(samples.toSorted(), [
+    `binlog_fallback_routing_attempts_total${of('not_yet')} 2`,
+    `binlog_fallback_routing_attempts_total${of('switched')} 1`,
+    `binlog_fallback_routing_duration_seconds_count${of('switched')} 1`,
+  ]);
+});
