@@ -1,5 +1,11 @@
 import { AppError } from '../domain/errors.ts';
-import { type Claim, type Claimant, type ClaimedCatalog, claimEverywhere } from '../domain/routing/hold.ts';
+import {
+  type Claim,
+  type Claimant,
+  type ClaimedCatalog,
+  claimEverywhere,
+  isHandedTo,
+} from '../domain/routing/hold.ts';
 import { effectivePolicies, type StandIn, standInsAfter } from '../domain/routing/store-handoff.ts';
 import { readStores, type StoreLook } from './read-stores.ts';
 import type { Repositories } from './repositories.ts';
@@ -29,7 +35,8 @@ export interface ReachableClaim {
 
 /**
  * As `claimHold`, of the stores that can be reached: one that nobody waits for is passed over. A
- * handoff of the archive stands in a store that counts, so that none of those may be missed.
+ * handoff of the archive stands in a store that counts, so that none of those may be missed, unless the
+ * others say that the archive was handed to this very source: that was done without it.
  *
  * @param looks with the policies of the configuration
  * @throws unavailable where a store that counts cannot be read; as `claimHold`
@@ -51,7 +58,8 @@ export async function claimReachable(
   const standIns = standInsAfter([...routes].sort(([a], [b]) => a - b).map(([, route]) => route));
   const counting = effectivePolicies(looks, standIns).filter(({ policy }) => policy === 'required');
   const missed = counting.find(({ store }) => !isRead(store));
-  if (missed !== undefined) {
+  const asked = catalogs.filter((catalog) => counting.some(({ store }) => store === catalog.store));
+  if (missed !== undefined && !isHandedTo(asked, claimant)) {
     const failure = reads.find(({ store }) => store === missed.store)?.failure ?? null;
     throw new AppError({
       code: failure?.code ?? 'StoreHeldBack',

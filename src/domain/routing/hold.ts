@@ -48,6 +48,19 @@ export function claimEverywhere(catalogs: readonly ClaimedCatalog[], claimant: C
   return claimEpoch({ epoch: Math.max(...catalogs.map(({ epoch }) => epoch)), handoffs: inOrder }, claimant);
 }
 
+/**
+ * True where the newest handoff of the archive in these catalogs names this server as its new source. Then it may
+ * begin while a store that counts is away, as the handoff itself was made. Should a newer one stand there, nothing
+ * that is written without it counts as archived: that takes every store that counts.
+ */
+export function isHandedTo(catalogs: readonly ClaimedCatalog[], { serverUuid }: Claimant): boolean {
+  const handoffs = catalogs
+    .flatMap((catalog) => catalog.handoffs)
+    .toSorted((a, b) => b.epoch - a.epoch)
+    .flatMap(({ route }) => (route.kind === 'source' ? [route] : []));
+  return handoffs[0]?.to.serverUuid === serverUuid;
+}
+
 /** Tells a writer that it stands by, because its source was handed to another. */
 export function handedAway(source: string, { to, epoch }: Extract<Claim, { kind: 'handed-away' }>): AppError {
   return new AppError({

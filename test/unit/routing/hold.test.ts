@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HandoffRoute } from '../../../src/domain/catalog-entry.ts';
 import { AppError } from '../../../src/domain/errors.ts';
-import { claimEpoch, claimEverywhere } from '../../../src/domain/routing/hold.ts';
+import { claimEpoch, claimEverywhere, isHandedTo } from '../../../src/domain/routing/hold.ts';
 import { PRIMARY, REPLICA, THIRD } from './handoff-world.ts';
 
 const NAMES = new Map([
@@ -123,4 +123,20 @@ test('where two stores were handed to two heirs in one epoch, neither may write'
       (error: unknown) => error instanceof AppError && error.code === 'HandoffsDiffer',
     );
   }
+});
+
+test('only the source that the newest handoff names may begin where not all stores can be asked', () => {
+  const [away, back] = [route(PRIMARY, REPLICA), route(REPLICA, PRIMARY)];
+  const store: HandoffRoute = { kind: 'store', from: 's3', to: 'main' };
+  const ask = (serverUuid: typeof PRIMARY, ...routes: readonly HandoffRoute[]) => {
+    const handoffs = routes.map((it, n) => ({ epoch: n + 2, route: it }));
+    const older = { store: 's3', epoch: 1, handoffs: [] };
+    const catalogs = [older, { store: 'main', epoch: routes.length + 1, handoffs }];
+    return isHandedTo(catalogs, { source: NAMES.get(serverUuid) ?? '', serverUuid, role: 'fallback' });
+  };
+  // Nothing was handed over where it can be seen: it may have been elsewhere.
+  assert.deepEqual([ask(PRIMARY), ask(REPLICA), ask(REPLICA, store)], [false, false, false]);
+  assert.deepEqual([ask(PRIMARY, away), ask(REPLICA, away), ask(THIRD, away)], [false, true, false]);
+  assert.deepEqual([ask(PRIMARY, away, back), ask(REPLICA, away, back)], [true, false]);
+  assert.equal(ask(REPLICA, away, store), true);
 });
