@@ -24,6 +24,8 @@ export function startLanes(
   settings: ArchiveSettings,
   { archive, stores }: Pick<Discovery, 'archive' | 'stores'>,
 ): void {
+  // Begun anew for one store after the other, transfers would keep a run that is to end from ending.
+  if (entity.run === 'draining' && !isAnyBusy(entity)) return;
   for (const { store, circuit, restUntilMs } of entity.stores) {
     if (entity.lanes.has(store)) continue;
     if (circuit.kind !== 'closed') {

@@ -33,8 +33,9 @@ export interface RoundResult {
 
 /**
  * One round of archiving: hold the epoch, carry out what operators decided, look at the server, decide
- * which stores count, stage what is closed, give each store what it lacks, wait for those that count,
- * and close the open log where its time has come. What goes to a store goes on beyond the round.
+ * which stores count, stage what is closed, give each store what it lacks, wait for those that count
+ * while they keep pace, and close the open log where its time has come. What goes to a store goes on
+ * beyond the round.
  */
 export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> {
   entity.phase = 'discovering';
@@ -54,9 +55,11 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   await release(entity, settings, found);
   entity.phase = 'transferring';
   startLanes(entity, settings, { archive: ready, stores: found.stores });
-  if (isCountingBusy(entity)) await whileStaging(entity, settings.host, () => countingStoresIdle(entity));
-  throwFailures(entity);
+  if (isCountingBusy(entity))
+    await whileStaging(entity, settings.host, () => countingStoresIdle(entity, settings));
+  // Also while a store that counts is away: what is closed is staged, and goes to the others.
   await rotateIfDue(entity, settings, found.open);
+  throwFailures(entity);
   return { settings, archived: entity.segmentsArchived - before };
 }
 
@@ -140,9 +143,22 @@ async function release(entity: ArchiveEntity, { host }: ArchiveSettings, found: 
   if (logs.length > 0) await hostActivities(host).releaseBinlogs({ ...entity.input, logs });
 }
 
-/** Waits until nothing goes to a store that counts, or until something happened that changes what is to be done. */
-async function countingStoresIdle(entity: ArchiveEntity): Promise<void> {
-  await condition(() => !isCountingBusy(entity) || entity.wake);
+/**
+ * Waits until nothing goes to a store that counts, or until something happened that changes what is to be done.
+ * A store that has got all waits no longer for a slower one than a poll lasts: what is closed meanwhile goes to
+ * it in the next round, beside the slow transfer.
+ */
+async function countingStoresIdle(entity: ArchiveEntity, { pollSeconds }: ArchiveSettings): Promise<void> {
+  const isOver = (): boolean => !isCountingBusy(entity) || entity.wake;
+  await condition(() => isOver() || isAnyCountingIdle(entity));
+  if (isOver() || (await condition(isOver, `${pollSeconds} seconds`))) return;
+  entity.wake = true;
+}
+
+function isAnyCountingIdle(entity: ArchiveEntity): boolean {
+  return countingStores(entity).some(
+    ({ store, circuit }) => circuit.kind === 'closed' && !entity.lanes.has(store),
+  );
 }
 
 /** @throws what went wrong for a store that counts; nothing where another store is about to count for it */

@@ -86,11 +86,14 @@ async function roundWithItsFailure(entity: ArchiveEntity): Promise<number> {
   entity.wake = false;
   try {
     const { settings, archived } = await archiveRound(entity);
-    entity.lastSuccessAt = nowText();
     entity.lastFailure = null;
-    entity.phase = 'waiting';
+    const isBusy = isCountingBusy(entity);
+    // A round that a slow store outlasts has not archived anything yet.
+    if (!isBusy || archived > 0) entity.lastSuccessAt = nowText();
+    entity.phase = isBusy ? 'transferring' : 'waiting';
     for (const ticket of ticketsOfRound(entity)) {
-      const isIdle = archived === 0 && !entity.wake && !isCountingBusy(entity);
+      // A run that ends starts nothing, which does not mean that nothing is left to do.
+      const isIdle = archived === 0 && !entity.wake && !isBusy && entity.run === 'open';
       if (isIdle || (ticket.remaining ?? 0) <= 0) ticket.state = { kind: 'done' };
     }
     return settings.pollSeconds;

@@ -1,10 +1,9 @@
-import { GtidSet } from '../../src/domain/gtid-set.ts';
+import { join } from 'node:path';
 import { openDirectoryStore } from '../../src/storage/directory.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { placeOrders } from '../support/workload.ts';
-import { until } from '../workflow/archive-world.ts';
 import { type HandoffWorld, type HandoffWorldOptions, startHandoffWorld } from '../workflow/handoff-world.ts';
-import { archivedIn } from './prove.ts';
+import type { Bucket } from './buckets.ts';
 
 /** A primary, its replica, two stores and a base backup; archiving runs. */
 export interface ChaosWorld extends HandoffWorld {
@@ -19,15 +18,25 @@ export function stopwatch(): () => number {
 
 const SECOND = { id: 'second', directory: 'second' };
 
+/** No handoff by itself: for scenarios in which no source is to fail. */
+export const QUIET = { after: 3_600, lagSeconds: 3_600 };
+
+export interface ChaosOptions extends HandoffWorldOptions {
+  /** Buckets that are stores beside the folder `main`; without them it is a second folder. */
+  readonly buckets?: readonly Bucket[];
+}
+
 /**
  * Starts servers, worker and archiving, takes a base backup and archives the first orders.
  * @param begin starts the workers, where one with all roles is not what a scenario wants
  */
 export async function startChaosWorld(
-  options: HandoffWorldOptions = {},
+  options: ChaosOptions = {},
   begin: (world: HandoffWorld) => Promise<unknown> = (world) => world.startWorker(),
 ): Promise<ChaosWorld> {
-  const world = await startHandoffWorld({ stores: [SECOND], rotateSeconds: 2, ...options });
+  const { buckets, ...rest } = options;
+  const stores = buckets?.map(({ entry }) => entry) ?? [SECOND];
+  const world = await startHandoffWorld({ rotateSeconds: 2, ...rest, stores });
   try {
     await begin(world);
     await must(world, 'apply');
@@ -38,12 +47,10 @@ export async function startChaosWorld(
     await world.stop();
     throw error;
   }
-  const directory = `${world.dir}/second`;
-  const stores =
-    options.stores === undefined
-      ? [world.store, openDirectoryStore({ id: 'second', directory })]
-      : [world.store];
-  return { ...world, stores };
+  const others = buckets?.map(({ store }) => store) ?? [
+    openDirectoryStore({ id: SECOND.id, directory: join(world.dir, SECOND.directory) }),
+  ];
+  return { ...world, stores: [world.store, ...others] };
 }
 
 /** Runs pitrail, which must succeed. @throws with what it said */
@@ -51,29 +58,6 @@ export async function must(world: HandoffWorld, ...args: readonly string[]): Pro
   const { code, stdout, stderr } = await world.pitrail(...args);
   if (code !== 0) throw new Error(`pitrail ${args.join(' ')} ended with ${code}: ${stderr}`);
   return stdout;
-}
-
-/** Waits until every store holds these transactions. */
-export async function untilArchived(
-  stores: readonly ObjectStore[],
-  gtids: string,
-  timeoutMs = 90_000,
-): Promise<void> {
-  const wanted = GtidSet.parse(gtids);
-  await until(
-    'all is archived',
-    async () => {
-      const held = await Promise.all(stores.map(archivedIn));
-      return held.every((archived) => wanted.isSubsetOf(archived));
-    },
-    timeoutMs,
-  );
-}
-
-/** What every store holds: that is what was called archived. */
-export async function acknowledgedIn(stores: readonly ObjectStore[]): Promise<GtidSet> {
-  const held = await Promise.all(stores.map(archivedIn));
-  return held.reduce((one, other) => one.intersect(other));
 }
 
 /** Makes the replica the primary, as an operator does after a failover. */

@@ -10,20 +10,27 @@ import { failoverWithLoss, failoverWithoutLoss } from './scenarios/failover.ts';
 import { killedHandoff } from './scenarios/killed-handoff.ts';
 import { hostDies, sourcePartition } from './scenarios/partition.ts';
 import { racingWorkers } from './scenarios/racing-workers.ts';
+import { sourceLags } from './scenarios/source-lags.ts';
 import { staleWriter } from './scenarios/stale-writer.ts';
-import { anotherStoreCounts, storeDies, storeDiesInUpload } from './scenarios/store.ts';
+import { anotherStoreCounts, gcsDies, storeDies, storeDiesInUpload } from './scenarios/store.ts';
+import { storeAndSourceLost } from './scenarios/store-and-source.ts';
+import { storeThrottled } from './scenarios/store-throttled.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   failoverWithoutLoss,
   failoverWithLoss,
   sourcePartition,
+  sourceLags,
   hostDies,
   staleWriter,
   racingWorkers,
   killedHandoff,
   storeDies,
+  gcsDies,
+  storeThrottled,
   anotherStoreCounts,
   storeDiesInUpload,
+  storeAndSourceLost,
 ];
 
 const { values } = parseArgs({

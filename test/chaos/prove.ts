@@ -6,6 +6,8 @@ import { startRestored } from '../integration/restore-rig.ts';
 import type { TestMysql } from '../support/mysql.ts';
 import { tableChecksums } from '../support/workload.ts';
 import type { HandoffWorld } from '../workflow/handoff-world.ts';
+import type { ChaosWorld } from './chaos-world.ts';
+import { acknowledgedIn } from './held.ts';
 import type { Invariant } from './scenario.ts';
 
 /** A server that holds exactly what was archived; null where none does, and rows are not compared. */
@@ -20,6 +22,13 @@ export interface Truth {
 export interface Proof {
   readonly invariants: readonly Invariant[];
   readonly lostTransactions: number;
+}
+
+/** Where a server holds all that was ever archived: what it committed and what any store was told must restore. */
+export async function proveEqualTo(world: ChaosWorld, server: TestMysql): Promise<Proof> {
+  const committed = GtidSet.parse(await server.gtidExecuted());
+  const acknowledged = (await acknowledgedIn(world.stores)).union(committed);
+  return proveArchive(world, world.stores, { acknowledged, equals: server });
 }
 
 /**
@@ -38,14 +47,8 @@ export async function proveArchive(
     invariants.push(...found.invariants, await proveOnce(store));
     lost = found.lost > lost ? found.lost : lost;
   }
-  invariants.push(await proveVerified(world));
+  invariants.push(await proveVerified(world, stores.length));
   return { invariants, lostTransactions: Number(lost) };
-}
-
-/** GTIDs that a store's catalog holds on all of its timelines. */
-export async function archivedIn(store: ObjectStore): Promise<GtidSet> {
-  const state = await openCatalog(store).read();
-  return GtidSet.unionAll(state.timelines().map(({ timeline }) => state.archivedThrough(timeline)));
 }
 
 async function proveRestore(world: HandoffWorld, store: ObjectStore, { acknowledged, equals }: Truth) {
@@ -106,12 +109,22 @@ async function proveOnce(store: ObjectStore): Promise<Invariant> {
   };
 }
 
-async function proveVerified(world: HandoffWorld): Promise<Invariant> {
+/** Every pair of stores must have been compared: a store that nobody looked at is not equal. */
+async function proveVerified(world: HandoffWorld, stores: number): Promise<Invariant> {
   const { code, stdout } = await world.pitrail('verify', '--deep', '--json');
-  const { verdict, problems } = JSON.parse(stdout) as { verdict: string; problems: unknown[] };
+  const { verdict, comparisons, problems } = JSON.parse(stdout) as VerifyDocument;
+  const equal = comparisons.filter((pair) => pair.verdict === 'equal').length;
+  const pairs = (stores * (stores - 1)) / 2;
   return {
     name: 'verify --deep proves the stores whole and equal',
-    ok: code === 0,
-    detail: code === 0 ? verdict : JSON.stringify(problems).slice(0, 600),
+    ok: code === 0 && verdict === 'whole' && equal === pairs && comparisons.length === pairs,
+    detail:
+      code === 0 ? `${verdict}, ${equal} of ${pairs} pairs equal` : JSON.stringify(problems).slice(0, 600),
   };
+}
+
+interface VerifyDocument {
+  readonly verdict: string;
+  readonly comparisons: readonly { readonly verdict: string }[];
+  readonly problems: readonly unknown[];
 }

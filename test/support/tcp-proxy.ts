@@ -11,6 +11,8 @@ export type Weather =
   /** Every chunk waits. */
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  /** A long and thin line: every chunk waits, and then passes at so many bytes a second. */
+  | { readonly kind: 'thin'; readonly delayMs: number; readonly bytesPerSecond: number }
   /** New connections are refused with a reset. */
   | { readonly kind: 'refuse' };
 
@@ -207,6 +209,7 @@ async function wait(bytes: number, state: State): Promise<void> {
   const { weather } = state;
   if (weather.kind === 'delay') await pause(weather.ms);
   if (weather.kind === 'throttle') await pause((bytes / weather.bytesPerSecond) * 1000);
+  if (weather.kind === 'thin') await pause(weather.delayMs + (bytes / weather.bytesPerSecond) * 1000);
 }
 
 function pause(ms: number): Promise<void> {

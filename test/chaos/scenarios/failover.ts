@@ -1,17 +1,11 @@
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { placeOrders, startWorkload } from '../../support/workload.ts';
 import { until } from '../../workflow/archive-world.ts';
-import {
-  acknowledgedIn,
-  type ChaosWorld,
-  promote,
-  startChaosWorld,
-  stopwatch,
-  untilArchived,
-} from '../chaos-world.ts';
+import { type ChaosWorld, promote, startChaosWorld, stopwatch } from '../chaos-world.ts';
+import { acknowledgedIn, untilArchived } from '../held.ts';
+import { onHosts, reroutedLogs, startHosts } from '../hosts.ts';
 import { proveArchive } from '../prove.ts';
 import type { Invariant, Scenario } from '../scenario.ts';
-import { onHosts, reroutedLogs, startHosts } from './hosts.ts';
 
 /** The primary dies; its replica has everything, and the watch hands the archive to it. */
 export const failoverWithoutLoss: Scenario = {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { FAULT_POINTS } from '../../../src/process/fault.ts';
 import type { RunningProcess } from '../../../src/process/start.ts';
 import { placeOrders } from '../../support/workload.ts';
-import { acknowledgedIn, startChaosWorld, stopwatch, untilArchived } from '../chaos-world.ts';
-import { proveArchive } from '../prove.ts';
+import { QUIET, startChaosWorld, stopwatch } from '../chaos-world.ts';
+import { untilArchived } from '../held.ts';
+import { proveEqualTo } from '../prove.ts';
 import type { Invariant, Scenario } from '../scenario.ts';
 
 const POINTS = FAULT_POINTS.filter((point) => point.startsWith('handoff.'));
@@ -16,7 +16,7 @@ export const killedHandoff: Scenario = {
   async run() {
     const current: { worker: RunningProcess | null } = { worker: null };
     // The worker is away for as long as the next one takes to start: the watch is not to act on that.
-    const world = await startChaosWorld({ fallback: { after: 3_600, lagSeconds: 3_600 } }, async (begun) => {
+    const world = await startChaosWorld({ fallback: QUIET }, async (begun) => {
       current.worker = await begun.startWorker();
     });
     try {
@@ -43,10 +43,7 @@ export const killedHandoff: Scenario = {
         });
       }
       await untilArchived(world.stores, await world.mysql.gtidExecuted());
-      const acknowledged = (await acknowledgedIn(world.stores)).union(
-        GtidSet.parse(await world.mysql.gtidExecuted()),
-      );
-      const proof = await proveArchive(world, world.stores, { acknowledged, equals: world.mysql });
+      const proof = await proveEqualTo(world, world.mysql);
       return {
         ...proof,
         invariants: [...steps, ...proof.invariants],

@@ -1,18 +1,12 @@
-import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import type { RunningProcess } from '../../../src/process/start.ts';
 import { tcpProxy } from '../../support/tcp-proxy.ts';
 import { placeOrders } from '../../support/workload.ts';
 import { until } from '../../workflow/archive-world.ts';
-import {
-  acknowledgedIn,
-  type ChaosWorld,
-  startChaosWorld,
-  stopwatch,
-  untilArchived,
-} from '../chaos-world.ts';
-import { proveArchive } from '../prove.ts';
+import { type ChaosWorld, startChaosWorld, stopwatch } from '../chaos-world.ts';
+import { untilArchived } from '../held.ts';
+import { onHosts, reroutedLogs, startHosts } from '../hosts.ts';
+import { proveEqualTo } from '../prove.ts';
 import type { Invariant, Scenario, ScenarioFindings } from '../scenario.ts';
-import { onHosts, reroutedLogs, startHosts } from './hosts.ts';
 
 /** Delay, then resets, then a partition between the worker and the primary; the replica still gets everything. */
 export const sourcePartition: Scenario = {
@@ -87,9 +81,6 @@ async function proveHandedOver(world: ChaosWorld, recoverySeconds: number): Prom
   await placeOrders(world.mysql, 10, 9);
   await world.replica.catchUp();
   await untilArchived(world.stores, await world.replica.gtidExecuted());
-  const acknowledged = (await acknowledgedIn(world.stores)).union(
-    GtidSet.parse(await world.mysql.gtidExecuted()),
-  );
-  const proof = await proveArchive(world, world.stores, { acknowledged, equals: world.mysql });
+  const proof = await proveEqualTo(world, world.mysql);
   return { ...proof, recoverySeconds, recovered: 'the first log of the replica is archived' };
 }

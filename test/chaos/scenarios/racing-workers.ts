@@ -8,14 +8,9 @@ import { startProcess } from '../../../src/process/start.ts';
 import { startTemporalServer } from '../../support/temporal.ts';
 import { startWorkload } from '../../support/workload.ts';
 import { until } from '../../workflow/archive-world.ts';
-import {
-  acknowledgedIn,
-  type ChaosWorld,
-  startChaosWorld,
-  stopwatch,
-  untilArchived,
-} from '../chaos-world.ts';
-import { proveArchive } from '../prove.ts';
+import { type ChaosWorld, startChaosWorld, stopwatch } from '../chaos-world.ts';
+import { untilArchived } from '../held.ts';
+import { proveEqualTo } from '../prove.ts';
 import type { Invariant, Scenario } from '../scenario.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
@@ -40,8 +35,7 @@ export const racingWorkers: Scenario = {
       const committed = await world.mysql.gtidExecuted();
       await untilArchived(world.stores, committed);
       const recoverySeconds = took();
-      const acknowledged = (await acknowledgedIn(world.stores)).union(GtidSet.parse(committed));
-      const proof = await proveArchive(world, world.stores, { acknowledged, equals: world.mysql });
+      const proof = await proveEqualTo(world, world.mysql);
       return {
         ...proof,
         invariants: [...proof.invariants, await once(world), await bothWrote(world)],

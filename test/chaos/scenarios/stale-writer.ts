@@ -1,11 +1,11 @@
-import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import type { RunningProcess } from '../../../src/process/start.ts';
 import { placeOrders } from '../../support/workload.ts';
 import { until } from '../../workflow/archive-world.ts';
-import { acknowledgedIn, startChaosWorld, stopwatch, untilArchived } from '../chaos-world.ts';
-import { proveArchive } from '../prove.ts';
+import { startChaosWorld, stopwatch } from '../chaos-world.ts';
+import { untilArchived } from '../held.ts';
+import { onHosts, startHosts } from '../hosts.ts';
+import { proveEqualTo } from '../prove.ts';
 import type { Invariant, Scenario } from '../scenario.ts';
-import { onHosts, startHosts } from './hosts.ts';
 
 /** The old writer sleeps in the middle of its work (a paused machine), and wakes behind the boundary. */
 export const staleWriter: Scenario = {
@@ -32,9 +32,6 @@ export const staleWriter: Scenario = {
         'the old source stands by',
         async () => (await world.statusOf('shop-1')).phase === 'standing-by',
       );
-      const acknowledged = (await acknowledgedIn(world.stores)).union(
-        GtidSet.parse(await world.mysql.gtidExecuted()),
-      );
       const behind = await Promise.all(
         [world.storeDir, `${world.dir}/second`].map((dir) => oldBehind(world, dir)),
       );
@@ -43,7 +40,7 @@ export const staleWriter: Scenario = {
         ok: behind.every((count) => count === 0),
         detail: `${behind.join(' and ')} entries of it in the two stores`,
       };
-      const proof = await proveArchive(world, world.stores, { acknowledged, equals: world.mysql });
+      const proof = await proveEqualTo(world, world.mysql);
       return {
         ...proof,
         invariants: [...proof.invariants, fenced],

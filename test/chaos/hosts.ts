@@ -1,8 +1,9 @@
-import type { RunningProcess } from '../../../src/process/start.ts';
-import type { HandoffWorld, HandoffWorldOptions } from '../../workflow/handoff-world.ts';
+import type { RunningProcess } from '../../src/process/start.ts';
+import type { HandoffWorld } from '../workflow/handoff-world.ts';
+import type { ChaosOptions } from './chaos-world.ts';
 
 /** The primary belongs to a host of its own, so that its worker can be stopped without the others. */
-export function onHosts(more: HandoffWorldOptions = {}): HandoffWorldOptions {
+export function onHosts(more: ChaosOptions = {}): ChaosOptions {
   return { ...more, endpoint: (source) => (source === 'shop-1' ? { workerHost: 'db-1' } : {}) };
 }
 
