@@ -170,6 +170,13 @@ test('the conditions of the policies deny an overwrite, and allow every step of 
   }
 });
 
+test('an archiver may do what archiving was just seen to do, and nothing more', async () => {
+  const { Statement } = await s3Policy('archiver', BUCKET, PREFIX);
+  const granted = new Set(Statement.flatMap(({ Action }) => Action));
+  const needed = ['s3:PutObject', 's3:AbortMultipartUpload', 's3:GetObject', 's3:ListBucket'];
+  assert.deepEqual([...granted].sort(), needed.sort());
+});
+
 test('a restorer restores, from this store alone', { timeout: 240_000 }, async () => {
   await restoreFrom(rig, storeAs('restore'));
 });

@@ -110,6 +110,13 @@ test('one that is down is told of by status, which is degraded and names it', as
   assert.notEqual(phase, 'failing');
   const once = await world.pitrail('archive', '--once');
   assert.equal(once.code, 0, once.stderr);
+  const status = await world.pitrail('status', '--json');
+  assert.equal(status.code, 75, status.stdout);
+  const { clusters } = JSON.parse(status.stdout) as {
+    clusters: { problems: { code: string; subject: string }[] }[];
+  };
+  const given = clusters[0]?.problems.find(({ code }) => code === 'StoreCircuitOpen');
+  assert.match(given?.subject ?? '', /far/, status.stdout);
   await s3.start();
   await catchesUp();
 });

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { openCatalog } from '../../src/catalog/catalog.ts';
+import type { CatalogState } from '../../src/catalog/fold.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { addNoise, createShop, startWorkload } from '../support/workload.ts';
 import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
 
-/** What a worker with all roles may need, whatever the binlog's size. */
-/** 300 MB, for a process with all roles. */
+/** 300 MB: what a worker with all roles may need, whatever the binlog's size. */
 const MAX_RSS_MIB = 300_000_000 / 1024 ** 2;
 
 let world: ArchiveWorld;
@@ -42,7 +42,8 @@ after(async () => {
   await s3.stop();
 });
 
-async function archivedInS3(): Promise<string[]> {
+/** What the catalog of the bucket says. */
+async function catalogInS3(): Promise<CatalogState> {
   const store = await openStore({
     kind: 's3',
     id: 's3',
@@ -55,10 +56,18 @@ async function archivedInS3(): Promise<string[]> {
     credentials: { accessKeyId: { env: 'TEST_S3_ACCESS' }, secretAccessKey: { env: 'TEST_S3_SECRET' } },
   });
   try {
-    return (await openCatalog(store).read()).allSegments().map(({ segment }) => segment.binlog);
+    return await openCatalog(store).read();
   } finally {
     await store.close();
   }
+}
+
+async function archivedInS3(): Promise<string[]> {
+  return (await catalogInS3()).allSegments().map(({ segment }) => segment.binlog);
+}
+
+function objectsOf(catalog: CatalogState) {
+  return catalog.allSegments().map(({ object }) => [object.key, object.lengthBytes, object.sha256]);
 }
 
 async function rssMib(what: 'VmRSS' | 'VmHWM'): Promise<number> {
@@ -76,16 +85,20 @@ test('under traffic the open log is closed in time and every log lies in both st
     assert.equal((await world.pitrail('archive', '--once')).code, 0);
     return String(await world.archived()) === String(await world.closed());
   });
-  assert.deepEqual(await archivedInS3(), await world.archived());
+  assert.deepEqual(objectsOf(await catalogInS3()), objectsOf(await world.catalog()));
+  const verified = await world.pitrail('verify', '--deep');
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
 });
 
 test('while a store is down nothing counts as archived, and the backlog drains when it is back', async () => {
+  const { segmentsArchived } = await world.status();
   await s3.kill();
   await world.mysql.run("INSERT INTO d.t (v) VALUES ('x')", 'FLUSH BINARY LOGS');
   await until('the failure shows', async () => (await world.status()).lastFailure !== null, 200_000);
-  const { lastFailure, phase } = await world.status();
+  const { lastFailure, phase, ...failing } = await world.status();
   assert.equal(phase, 'failing');
   assert.equal(lastFailure?.kind, 'unavailable');
+  assert.equal(failing.segmentsArchived, segmentsArchived, 'nothing more counts as archived');
   await s3.start();
   const once = await world.pitrail('archive', '--once');
   assert.equal(once.code, 0, `the first one who asks finds it back: ${once.stderr}`);

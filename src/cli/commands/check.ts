@@ -3,6 +3,7 @@ import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
 import { weakTransports } from '../../config/transport.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
+import { checkArchivedTwice } from '../checks/archived-twice.ts';
 import { checkAudit } from '../checks/audit.ts';
 import { checkBacklog } from '../checks/backlog.ts';
 import { type CheckFinding, exitOf, failedBy, findingsOf, ok, warning } from '../checks/finding.ts';
@@ -65,7 +66,7 @@ async function checkCluster(
     cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
   );
   const weak = weakTransports(cluster).map(({ part, message, hint }) => warning(part, message, hint));
-  return [...known, ...backlogs.flat(), ...weak];
+  return [...known, ...backlogs.flat(), ...checkArchivedTwice(cluster), ...weak];
 }
 
 function checkKeys(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Promise<readonly CheckFinding[]> {

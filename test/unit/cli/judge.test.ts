@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
+import { checkArchivedTwice } from '../../../src/cli/checks/archived-twice.ts';
 import { type Backlog, judgeBacklog } from '../../../src/cli/checks/backlog.ts';
 import { judgeScope, judgeSettings } from '../../../src/cli/checks/server-settings.ts';
 import type { ClusterFacts, ReadableStore, WorkflowAnswer } from '../../../src/cli/status/facts.ts';
@@ -58,6 +59,17 @@ test('each setting that prevents archiving fails by its own name, with what to d
     assert.equal(bad.length, 1);
     assert(bad[0]?.status === 'failed' && bad[0].code === code && bad[0].hint !== '', JSON.stringify(bad));
   }
+});
+
+test('sources of one cluster that are archived side by side are a warning, those that take over are none', () => {
+  const archived = { id: 'shop-1', role: 'archived' } as const;
+  const found = (role: 'archived' | 'fallback') =>
+    checkArchivedTwice({ name: 'shop', sources: [archived, { id: 'shop-2', role }] });
+  assert.deepEqual(found('fallback'), []);
+  assert.deepEqual(checkArchivedTwice({ name: 'shop', sources: [archived] }), []);
+  const [warned, ...more] = found('archived');
+  assert.ok(warned?.status === 'warning' && more.length === 0);
+  assert.match(warned.message, /^shop-1 and shop-2 are archived each for itself/);
 });
 
 test('each setting that weakens it is one warning', () => {
