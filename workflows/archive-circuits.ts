@@ -1,12 +1,14 @@
 import { condition, log, sleep } from '@temporalio/workflow';
 import { fromFailure } from '../activities/failures.ts';
+import type { StoreFailure } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { fullJitterMs } from '../src/domain/routing/backoff.ts';
 import { admit, type CircuitEvent, STORE_TRY, stepCircuit } from '../src/domain/routing/circuit.ts';
 import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import { storeTries } from './archive-activities.ts';
-import type { ArchiveEntity } from './archive-entity.ts';
+import { type ArchiveEntity, failureOf } from './archive-entity.ts';
 import { circuitOf, countingStores, recordOf, update } from './archive-records.ts';
+import { nowText } from './now.ts';
 
 /**
  * Does work on a store and tries it again with growing pauses, until it succeeds or the store's circuit
@@ -70,6 +72,13 @@ export async function probeUntilBack(entity: ArchiveEntity, host: string, store:
     step(entity, store, { kind: 'succeeded', work: 'probe', atMs: Date.now() });
     log.info('store is back', { store });
   }
+}
+
+/** Notes why a store could not be used: counted where it has failed itself, and told of where it says something else. */
+export function noteFailure(entity: ArchiveEntity, store: string, failure: StoreFailure): void {
+  const error = new AppError(failure);
+  if (isStoreFailure(failure.code)) noteStoreFailure(entity, store, error);
+  else update(entity, store, { failure: failureOf(error, nowText()) });
 }
 
 /** Counts a failure of a store; the round that looks next is woken where a store that counts is given up. */

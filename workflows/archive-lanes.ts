@@ -117,7 +117,7 @@ async function transferLogs(
       failure = { log, error };
     }
   }
-  if (failure !== null) await failTransfer(entity, store, failure.log, failure.error);
+  if (failure !== null) failTransfer(entity, store, failure.log, failure.error);
 }
 
 /** Seals a log once, whatever the number of stores, and uploads it to one of them. */

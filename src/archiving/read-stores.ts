@@ -85,7 +85,8 @@ async function outcomeOf(
   }
 }
 
-function failureOf({ code, kind, message, hint }: AppError): StoreFailure {
+/** What a store says of itself where it could not be used. */
+export function failureOf({ code, kind, message, hint }: AppError): StoreFailure {
   return { code, kind, message, hint: hint ?? '' };
 }
 
