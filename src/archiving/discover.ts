@@ -194,7 +194,7 @@ function noStoreKnown(reads: readonly StoreRead[]): AppError {
   const failure = reads.find((read) => read.failure !== null)?.failure;
   return new AppError({
     code: failure?.code ?? 'StoresHeldBack',
-    kind: 'unavailable',
+    kind: failure?.kind ?? 'unavailable',
     message: failure?.message ?? 'No store can be asked now, so nothing is archived; it is tried again.',
     hint: failure?.hint ?? 'See pitrail status for the reason of each store.',
   });

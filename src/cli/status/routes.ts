@@ -2,6 +2,7 @@ import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { StoreRecord } from '../../../workflows/contracts/stores.ts';
 import type { OutOfReach } from '../../archiving/discovery.ts';
 import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
+import { storeFailureKind, storeRemedy } from '../../domain/routing/store-failures.ts';
 import { effectivePolicies } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds } from '../words.ts';
 import type { Problem } from './problem.ts';
@@ -82,9 +83,8 @@ function judgeRoute(source: string, { store, circuit, failure, counts, backlog }
   if (circuit.state !== 'closed') {
     const effect = counts === 'stood-in-for' ? 'another store counts in its place' : waits;
     const message = `Store ${store} is given up since ${circuit.since}: ${circuit.reason} Meanwhile ${effect}.`;
-    return [
-      problem('StoreCircuitOpen', message, 'It is tried now and then, and filled by itself when it is back.'),
-    ];
+    const hint = `${storeRemedy(circuit.code)} It is tried now and then, and filled by itself when it is back.`;
+    return [{ ...problem('StoreCircuitOpen', message, hint), kind: storeFailureKind(circuit.code) }];
   }
   if (failure !== null)
     return [problem(failure.code, `Store ${store} gets nothing: ${failure.message}`, waits)];
