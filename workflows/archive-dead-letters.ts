@@ -1,9 +1,11 @@
+import { fromFailure } from '../activities/failures.ts';
 import type { LetterRef, LogProblem, StoreStanding } from '../src/archiving/discovery.ts';
 import type { LogRef } from '../src/archiving/staging.ts';
 import type { AppError } from '../src/domain/errors.ts';
 import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import { hostActivities, storeActivities } from './archive-activities.ts';
-import { noteFailure } from './archive-circuits.ts';
+import { noteFailure, noteStoreFailure } from './archive-circuits.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { held } from './archive-hold.ts';
 import { circuitOf, looksOf } from './archive-records.ts';
@@ -26,16 +28,32 @@ export function lettersNamed(entity: ArchiveEntity, name: string): readonly Dead
 }
 
 /**
- * Carries out what operators decided since the last round. A decision that fails is tried again, and
- * one that comes too early is kept until what it waits for is archived or decided on.
+ * Carries out what operators decided since the last round. A decision that fails is tried again by the next
+ * one, and makes this one fail at its end: what it does till then may mend what stood in the way. One that
+ * comes too early is kept until what it waits for is archived or decided on.
  */
 export async function carryOutDecisions(entity: ArchiveEntity, host: string): Promise<void> {
   for (const decision of entity.decisions) {
-    const behind = await carryOut(entity, host, decision);
+    let behind: string | null;
+    try {
+      behind = await carryOut(entity, host, decision);
+    } catch (error) {
+      failDecision(entity, error);
+      continue;
+    }
     entity.decisions = entity.decisions.flatMap((other) =>
       other !== decision ? [other] : behind === null ? [] : [{ ...decision, behind }],
     );
   }
+}
+
+function failDecision(entity: ArchiveEntity, error: unknown): void {
+  const failure = fromFailure(error);
+  // Another one has taken over, or it is no step's failure: nothing more is to be done in this round.
+  if (failure === undefined || failure.code === 'StaleEpoch') throw error;
+  const { store } = failure.facts;
+  if (typeof store === 'string' && isStoreFailure(failure.code)) noteStoreFailure(entity, store, failure);
+  entity.laneFailures = [...entity.laneFailures, error];
 }
 
 /** Returns the log that the decision must wait for; null where it is carried out. */

@@ -96,6 +96,13 @@ async function problems(): Promise<{ code: string; kind: string; message: string
   return JSON.parse((await world.pitrail('status', '--json')).stdout).clusters[0].problems;
 }
 
+async function assertBackAndEqual(): Promise<void> {
+  await soon('it counts again', async () => (await world.status()).standIns.length === 0);
+  const [main, far] = [await world.catalog(), await inBucket()];
+  const { verdict, differences } = compareCatalogs(viewOf('main', main), viewOf('far', far));
+  assert.equal(verdict, 'equal', JSON.stringify(differences));
+}
+
 /** Takes something from the store that counts, and proves what becomes of it until it is given back. */
 async function survives(
   take: () => Promise<void>,
@@ -120,11 +127,8 @@ async function survives(
   assert.match(open?.hint ?? '', /permission|bucket/);
   assert.deepEqual((await world.status()).standIns, [{ from: 'far', to: 'main' }], 'it stays so');
   await giveBack();
-  await soon('it counts again', async () => (await world.status()).standIns.length === 0);
-  const [main, far] = [await world.catalog(), await inBucket()];
-  const { verdict, differences } = compareCatalogs(viewOf('main', main), viewOf('far', far));
-  assert.equal(verdict, 'equal', JSON.stringify(differences));
-  assert.equal(far.handoffs().length, handoffs + 2, 'there and back, once');
+  await assertBackAndEqual();
+  assert.equal((await inBucket()).handoffs().length, handoffs + 2, 'there and back, once');
   const newest = await closeLog();
   await soon('archiving goes on there', async () =>
     (await inBucket()).allSegments().some(({ segment }) => segment.binlog === newest),
@@ -163,6 +167,23 @@ test('a store whose bucket is gone does not stop the source', async () => {
     /bucket of .* does not exist/,
     'config',
   );
+});
+
+test('a decision of an operator is carried out, though the store that counts takes no entry', async () => {
+  await soon('nothing lies staged', async () => (await world.staged()).length === 0);
+  await worker.stop();
+  await allow(['s3:PutObject']);
+  await closeLog();
+  const binlog = await closeLog();
+  await world.mysql.run(`PURGE BINARY LOGS TO '${binlog}'`);
+  worker = await world.startWorker();
+  await soon('the gap is listed', async () => (await world.status()).deadLetters.length > 0);
+  const decided = await world.pitrail('archive', '--accept-gap', binlog, '--reason', 'purged', '--json');
+  assert.equal(decided.code, 0, decided.stdout);
+  await soon('the folder goes on', async () => (await world.archived()).includes(binlog));
+  assert.deepEqual((await world.status()).standIns, [{ from: 'far', to: 'main' }]);
+  await allow();
+  await assertBackAndEqual();
 });
 
 test('a required store that was never set up rightly is told as the error of configuration that it is', async () => {
