@@ -1,8 +1,12 @@
 import { auditHandoff } from '../src/archiving/audit-archive.ts';
+import type { StoreFailure } from '../src/archiving/discovery.ts';
+import { reachStore } from '../src/archiving/reach-store.ts';
+import { failureOf } from '../src/archiving/read-stores.ts';
 import { repositoryIn, signAs, wallClock } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
 import { type StoreSwitch, type StoreSwitched, switchStore } from '../src/archiving/switch-store.ts';
-import { catalogKey } from '../src/domain/object-keys.ts';
+import { AppError } from '../src/domain/errors.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import { syncStores } from '../src/syncing/sync-stores.ts';
 import type { Beat } from './heartbeat.ts';
 import { type HeldName, onSource, type SourceName } from './on-source.ts';
@@ -27,6 +31,11 @@ export interface Filled {
   readonly obstacles: number;
 }
 
+/** What became of a fill; `holder-failed`: the store that has it failed, not the one that lacks it. */
+export type FillOutcome =
+  | ({ readonly kind: 'filled' } & Filled)
+  | { readonly kind: 'holder-failed'; readonly failure: StoreFailure };
+
 export interface SwitchInput extends HeldName {
   readonly route: StoreSwitch;
   readonly acknowledgedGtids: string;
@@ -42,14 +51,9 @@ const PARALLEL_COPIES = 2;
 export function archiveStoreCareActivities(resources: ArchiveResources) {
   const on = onSource(resources);
   return {
-    /** Reads the catalog of one store: it is there, and so is the archive in it. */
+    /** Proves that a store can be used: it is there, with the archive in it, and takes what is created. */
     reachStore: (input: StoreInput): Promise<void> =>
-      on(input, async ({ repositories }) => {
-        const { store, catalog } = repositoryIn(repositories, input.store);
-        // Asks for little first: it is known sooner that nobody is there.
-        await store.head(catalogKey(1));
-        await catalog.read();
-      }),
+      on(input, ({ repositories }) => reachStore(repositoryIn(repositories, input.store))),
 
     /** Makes one store count for another, as an entry of the catalogs. */
     switchStore: (input: SwitchInput): Promise<StoreSwitched> =>
@@ -72,8 +76,17 @@ export function archiveFillActivities(resources: ArchiveResources) {
   const on = onSource(resources);
   return {
     /** Copies to one store what it lacks of another, each object read back. */
-    fillStore: (input: FillInput): Promise<Filled> =>
-      on(input, (context, beat) => fill(context, input, beat)),
+    fillStore: (input: FillInput): Promise<FillOutcome> =>
+      on(input, async (context, beat) => {
+        try {
+          return { kind: 'filled', ...(await fill(context, input, beat)) };
+        } catch (error) {
+          const { location } = repositoryIn(context.repositories, input.from).store;
+          if (!(error instanceof AppError) || !isStoreFailure(error.code)) throw error;
+          if (error.facts['location'] !== location) throw error;
+          return { kind: 'holder-failed', failure: failureOf(error) };
+        }
+      }),
   };
 }
 

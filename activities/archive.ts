@@ -7,7 +7,7 @@ import { requireFacts } from '../src/archiving/facts-file.ts';
 import { claimReachable, type ReachableClaim } from '../src/archiving/hold.ts';
 import type { Acceptance } from '../src/archiving/judge-gap.ts';
 import { configuredStores, type StoreLook } from '../src/archiving/read-stores.ts';
-import { type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
+import { type RefusalOutcome, type RefusalRecord, recordRefusal } from '../src/archiving/refuse.ts';
 import { releaseLog } from '../src/archiving/release.ts';
 import {
   knownRepositoryId,
@@ -84,7 +84,7 @@ export interface AcceptGapInput extends HeldName {
 }
 
 export interface RefusalInput extends HeldName {
-  /** Stores that may be asked; the others get it when they are filled. */
+  /** Stores that may be asked. */
   readonly stores: readonly string[];
   readonly refusal: RefusalRecord;
 }
@@ -106,13 +106,14 @@ export function archiveControlActivities(resources: ArchiveResources) {
 /** Activities of the store queue. */
 export function archiveStoreActivities(resources: ArchiveResources) {
   return {
-    /** Writes a refused log down in the catalogs. */
-    recordRefusal: (input: RefusalInput): Promise<void> =>
+    /** Writes a refused log down in the catalogs that can take an entry now. */
+    recordRefusal: (input: RefusalInput): Promise<RefusalOutcome> =>
       withHeartbeat(async () => {
         const repositories = await resources.repositories(input.cluster);
         const asked = input.stores.map((store) => repositoryIn(repositories, store));
-        await recordRefusal(asked, input.refusal, signHeld('store', input));
+        const outcome = await recordRefusal(asked, input.refusal, signHeld('store', input));
         await auditRefusal(pickCluster(resources.config, input.cluster), input.refusal);
+        return outcome;
       }),
   };
 }

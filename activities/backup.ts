@@ -122,6 +122,7 @@ async function backupContext(
     stagingDir: found.source.stagingDir,
     repositories: found.repositories,
     policies: found.cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
+    gate: found.gate,
     mysqld: await findTool('mysqld'),
     source,
     sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),

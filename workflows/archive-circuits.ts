@@ -1,18 +1,20 @@
 import { condition, log, sleep } from '@temporalio/workflow';
 import { fromFailure } from '../activities/failures.ts';
+import type { StoreFailure } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { fullJitterMs } from '../src/domain/routing/backoff.ts';
 import { admit, type CircuitEvent, STORE_TRY, stepCircuit } from '../src/domain/routing/circuit.ts';
-import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import { isStoreFailure, storeFailureKind, storeRemedy } from '../src/domain/routing/store-failures.ts';
 import { storeTries } from './archive-activities.ts';
-import type { ArchiveEntity } from './archive-entity.ts';
+import { type ArchiveEntity, failureOf } from './archive-entity.ts';
 import { circuitOf, countingStores, recordOf, update } from './archive-records.ts';
+import { nowText } from './now.ts';
 
 /**
  * Does work on a store and tries it again with growing pauses, until it succeeds or the store's circuit
  * opens. After a failure the store is asked for something small first, before much is sent again.
  *
- * @throws unavailable where its circuit is open; what the work throws for reasons of its own
+ * @throws why its circuit is open, where it is; what the work throws for reasons of its own
  */
 export async function onStore<T>(
   entity: ArchiveEntity,
@@ -72,6 +74,13 @@ export async function probeUntilBack(entity: ArchiveEntity, host: string, store:
   }
 }
 
+/** Notes why a store could not be used: counted where it has failed itself, and told of where it says something else. */
+export function noteFailure(entity: ArchiveEntity, store: string, failure: StoreFailure): void {
+  const error = new AppError(failure);
+  if (isStoreFailure(failure.code)) noteStoreFailure(entity, store, error);
+  else update(entity, store, { failure: failureOf(error, nowText()) });
+}
+
 /** Counts a failure of a store; the round that looks next is woken where a store that counts is given up. */
 export function noteStoreFailure(entity: ArchiveEntity, store: string, failure: AppError): void {
   const before = circuitOf(entity, store).kind;
@@ -93,9 +102,9 @@ export function heldBack(entity: ArchiveEntity, store: string): AppError {
   const cause = circuit === undefined || circuit.kind === 'closed' ? null : circuit.cause;
   return new AppError({
     code: cause?.code ?? 'StoreHeldBack',
-    kind: 'unavailable',
+    kind: storeFailureKind(cause?.code ?? ''),
     message: `Store ${store} has failed several times in a row and is only tried now and then: ${cause?.message ?? 'it is being tried'}`,
-    hint: 'Check that the store is up and reachable. What is closed meanwhile is staged, and goes there by itself.',
+    hint: `${storeRemedy(cause?.code ?? '')} What is closed meanwhile is staged, and goes there by itself.`,
     facts: { store },
   });
 }

@@ -3,7 +3,7 @@ import { fromFailure } from '../activities/failures.ts';
 import type { LogRef } from '../src/archiving/staging.ts';
 import { HEIRS_HAVE_IT } from '../src/domain/refused-binlog.ts';
 import { hostActivities } from './archive-activities.ts';
-import { forget, writeLetter } from './archive-dead-letters.ts';
+import { forget, listLetter } from './archive-dead-letters.ts';
 import { type ArchiveEntity, failureOf } from './archive-entity.ts';
 import { describeFailure, refusalOf } from './archive-failures.ts';
 import { countingStores, recordOf, update } from './archive-records.ts';
@@ -14,17 +14,8 @@ import { nowText } from './now.ts';
 const REST_MS = 30_000;
 
 /** Deals with what ended the transfers to a store at one log. Never throws: nobody but the round hears of a lane. */
-export async function failTransfer(
-  entity: ArchiveEntity,
-  store: string,
-  log: LogRef,
-  error: unknown,
-): Promise<void> {
-  try {
-    if (isCounting(entity, store) && (await isDeadLetter(entity, log, error))) return;
-  } catch (other) {
-    return failLane(entity, store, other);
-  }
+export function failTransfer(entity: ArchiveEntity, store: string, log: LogRef, error: unknown): void {
+  if (isCounting(entity, store) && isDeadLetter(entity, log, error)) return;
   failLane(entity, store, error);
 }
 
@@ -48,7 +39,7 @@ export async function passFenced(
     return true;
   }
   if (refusal?.code !== 'HandedAway') return false;
-  if (isCounting(entity, store)) await writeLetter(entity, log, refusal, 'fence');
+  if (isCounting(entity, store)) listLetter(entity, log, refusal, 'fence');
   return true;
 }
 
@@ -71,11 +62,11 @@ function isCounting(entity: ArchiveEntity, store: string): boolean {
 }
 
 /** Puts a log that cannot be archived as it is on the dead-letter list; false for any other failure. */
-async function isDeadLetter(entity: ArchiveEntity, log: LogRef, error: unknown): Promise<boolean> {
+function isDeadLetter(entity: ArchiveEntity, log: LogRef, error: unknown): boolean {
   const refusal = refusalOf(error, log.binlog);
   if (refusal === undefined) return false;
   if (isPlansMatter(refusal.code)) entity.wake = true;
-  else if (!isListed(entity, log)) await writeLetter(entity, log, refusal);
+  else if (!isListed(entity, log)) listLetter(entity, log, refusal);
   return true;
 }
 

@@ -6,7 +6,7 @@ import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
 import type { LogRef } from '../src/archiving/staging.ts';
 import { startAhead } from './ahead.ts';
 import { hostActivities, storeTries, transferActivities } from './archive-activities.ts';
-import { onStore, probeUntilBack } from './archive-circuits.ts';
+import { noteFailure, onStore, probeUntilBack } from './archive-circuits.ts';
 import { forget } from './archive-dead-letters.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { held, switchDone } from './archive-hold.ts';
@@ -17,6 +17,8 @@ import { isLackedBy, keyOf, noteCommitted } from './archive-waiting.ts';
 
 /** A fill that copied nothing is not tried at every poll. */
 const REST_MS = 60_000;
+/** Nor one whose other store failed: by then that is given up, or is back. */
+const HOLDER_REST_MS = 5_000;
 
 /** Gives every store that has nothing under way what is to be done for it. */
 export function startLanes(
@@ -81,6 +83,11 @@ async function fill(
   const filled = await onStore(entity, host, store, () =>
     transferActivities(host).fillStore({ ...entity.input, from, to: store }),
   );
+  if (filled.kind === 'holder-failed') {
+    noteFailure(entity, from, filled.failure);
+    update(entity, store, { restUntilMs: Date.now() + HOLDER_REST_MS });
+    return;
+  }
   if (filled.entries > 0) update(entity, store, { failure: null, restUntilMs: 0 });
   else update(entity, store, { restUntilMs: Date.now() + REST_MS });
 }
@@ -119,7 +126,7 @@ async function transferLogs(
       failure = { log, error };
     }
   }
-  if (failure !== null) await failTransfer(entity, store, failure.log, failure.error);
+  if (failure !== null) failTransfer(entity, store, failure.log, failure.error);
 }
 
 /** Seals a log once, whatever the number of stores, and uploads it to one of them. */

@@ -27,6 +27,7 @@ function fresh(store: string, policy: StorePolicy): StoreRecord {
     backlog: { logs: 0, bytes: 0 },
     through: null,
     failure: null,
+    outOfReach: null,
     restUntilMs: 0,
   };
 }
@@ -62,12 +63,13 @@ export function countingStores(entity: ArchiveEntity): readonly StoreRecord[] {
 
 /** Takes over what a look has found of the stores. */
 export function adoptStandings(entity: ArchiveEntity, standings: readonly StoreStanding[]): void {
-  for (const { store, status, failure, coveredGtids, backlog, through } of standings) {
+  for (const { store, status, failure, coveredGtids, backlog, outOfReach, through } of standings) {
     const known = recordOf(entity, store);
     const isWell = status === 'read' && failure === null && known?.restUntilMs === 0;
     update(entity, store, {
       ...(isWell ? { failure: null } : {}),
       backlog,
+      outOfReach,
       coveredGtids: coveredGtids ?? known?.coveredGtids ?? null,
       through: through ?? known?.through ?? null,
     });

@@ -1,29 +1,19 @@
 import { condition, log } from '@temporalio/workflow';
 import type { ArchiveSettings } from '../activities/archive.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
-import { AppError } from '../src/domain/errors.ts';
 import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
-import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import { controlActivities, hostActivities, stagingActivities, storeTries } from './archive-activities.ts';
 import { tryStoresIfAsked } from './archive-asked.ts';
-import { noteStoreFailure, onStore } from './archive-circuits.ts';
-import { carryOutDecisions, noteProblems, setAsideOf } from './archive-dead-letters.ts';
-import { type ArchiveEntity, failureOf } from './archive-entity.ts';
+import { noteFailure, onStore } from './archive-circuits.ts';
+import { carryOutDecisions, noteProblems, setAsideOf, writeLetters } from './archive-dead-letters.ts';
+import type { ArchiveEntity } from './archive-entity.ts';
 import { claimOnce } from './archive-hold.ts';
 import { isCountingBusy, logsInLanes, startLanes } from './archive-lanes.ts';
-import {
-  adoptStandings,
-  adoptStores,
-  circuitOf,
-  countingStores,
-  looksOf,
-  update,
-} from './archive-records.ts';
+import { adoptStandings, adoptStores, circuitOf, countingStores, looksOf } from './archive-records.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
 import { whileStaging } from './archive-staging.ts';
 import { storesShort, switchStores } from './archive-switch.ts';
 import { adoptWaiting, keyOf } from './archive-waiting.ts';
-import { nowText } from './now.ts';
 
 /** What a round achieved. */
 export interface RoundResult {
@@ -51,12 +41,15 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   await switchStores(entity, settings, found);
   // Before all that may fail: the server purges all the same.
   const ready = await stage(entity, settings, found);
-  await noteProblems(entity, found.problems);
+  noteProblems(entity, found.problems);
   await release(entity, settings, found);
   entity.phase = 'transferring';
   startLanes(entity, settings, { archive: ready, stores: found.stores });
+  // Beside the lanes: a store that cannot take such an entry may be filled by one.
+  await writeLetters(entity, found.stores);
   if (isCountingBusy(entity))
     await whileStaging(entity, settings.host, () => countingStoresIdle(entity, settings));
+  await writeLetters(entity, found.stores);
   // Also while a store that counts is away: what is closed is staged, and goes to the others.
   await rotateIfDue(entity, settings, found.open);
   throwFailures(entity);
@@ -77,23 +70,13 @@ async function lookAtSource(entity: ArchiveEntity, { host }: ArchiveSettings): P
   entity.heads = [...found.heads, ...unread];
   entity.archivedThrough = found.archivedThrough ?? entity.archivedThrough;
   adoptStandings(entity, found.stores);
-  for (const { store, failure } of found.stores) noteRead(entity, store, failure);
+  for (const { store, failure } of found.stores) {
+    if (failure !== null) noteFailure(entity, store, failure);
+  }
   await reachUnread(entity, host, found);
   noteRetention(entity, found.retention);
   adoptWaiting(entity, found);
   return found;
-}
-
-/** A store that could not be read counts a failure; one that says something else is told of. */
-function noteRead(
-  entity: ArchiveEntity,
-  store: string,
-  failure: Discovery['stores'][number]['failure'],
-): void {
-  if (failure === null) return;
-  const error = new AppError(failure);
-  if (isStoreFailure(failure.code)) noteStoreFailure(entity, store, error);
-  else update(entity, store, { failure: failureOf(error, nowText()) });
 }
 
 /** Tries a store that counts and could not be read, until it answers or is given up. */

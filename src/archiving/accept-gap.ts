@@ -58,9 +58,22 @@ export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap>
       timeline,
       missingGtids,
     } as const;
-    await catalog.append(body, sign(), (now) => stillExactly(now, server, acceptance, missingGtids));
+    const judge = (now: CatalogState) => stillExactly(now, server, acceptance, missingGtids);
+    await naming(store.id, () => catalog.append(body, sign(), judge));
   }
   return { kind: 'accepted', missingGtids: lost.toString() };
+}
+
+/** Adds to what went wrong in which store it did. */
+async function naming<T>(store: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { code, kind, message, hint } = error;
+    const facts = { ...error.facts, store };
+    throw new AppError({ code, kind, message, ...(hint === undefined ? {} : { hint }), facts, cause: error });
+  }
 }
 
 /** Asked again when another writer came first: the very same transactions must still be missing. */

@@ -6,6 +6,7 @@ import { readBinaryLogs, readServerFacts, type ServerFacts } from '../mysql/fact
 import type { MysqlSession } from '../mysql/session.ts';
 import { archivedThroughOf, decideRound, wantedStems } from './decide-round.ts';
 import type { Discovery, LetterRef, OpenLog } from './discovery.ts';
+import { fullerThan } from './fills.ts';
 import type { LogAccess } from './log-access.ts';
 import { knownStores, readStores, type StoreLook, type StoreReads } from './read-stores.ts';
 import { assertOneRepository, type Repositories, type Repository } from './repositories.ts';
@@ -15,7 +16,7 @@ import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
 import { retentionOf, standInsOf, standingsOf, withFills } from './standings.ts';
-import { fullerThan, splitStores } from './store-needs.ts';
+import { splitStores } from './store-needs.ts';
 import { listStagedServers, removeLeftovers } from './tidy.ts';
 
 /** What a look at the server and at the staging folder needs. */
@@ -67,7 +68,7 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
   return {
     serverUuid,
     ...decision,
-    stores: withFills(standingsOf(view, needs), standing.comparisons),
+    stores: withFills(standingsOf(view, needs), standing.comparisons, known),
     ...standing,
     retention: retentionOf(view, { pending, lies }, options.nowMs),
     open: openLog(listed.at(-1), options.nowMs),
@@ -193,7 +194,7 @@ function noStoreKnown(reads: readonly StoreRead[]): AppError {
   const failure = reads.find((read) => read.failure !== null)?.failure;
   return new AppError({
     code: failure?.code ?? 'StoresHeldBack',
-    kind: 'unavailable',
+    kind: failure?.kind ?? 'unavailable',
     message: failure?.message ?? 'No store can be asked now, so nothing is archived; it is tried again.',
     hint: failure?.hint ?? 'See pitrail status for the reason of each store.',
   });

@@ -47,6 +47,17 @@ export interface StoreFailure {
   readonly hint: string;
 }
 
+/** Logs that a store lacks and never gets: their server has purged them, and its catalog cannot take them from another store. */
+export interface OutOfReach {
+  /** The store that has them. */
+  readonly heldBy: string;
+  readonly logs: number;
+  readonly transactions: number;
+  /** Why the first of them cannot be copied, and how it is called. */
+  readonly reason: 'too-late' | 'fenced';
+  readonly name: string;
+}
+
 /** How a store stands for a source. */
 export interface StoreStanding {
   readonly store: string;
@@ -61,6 +72,8 @@ export interface StoreStanding {
   readonly backlog: { readonly logs: number; readonly bytes: number };
   /** A store from which it must be filled before it takes logs; else null. */
   readonly fillFrom: string | null;
+  /** What it never gets; else null. */
+  readonly outOfReach: OutOfReach | null;
   /** The last log of the present server that it holds. */
   readonly through: { readonly binlog: string; readonly lastCommit: string | null } | null;
 }

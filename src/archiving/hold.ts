@@ -37,8 +37,8 @@ export interface ReachableClaim {
  * stands there. But nobody is told to stand by on half the answer.
  *
  * @param looks with the policies of the configuration
- * @throws unavailable where no store can be read, or one that counts cannot and the others do not let it
- *   begin; as `claimHold`
+ * @throws what the store says where none can be read, or one that counts cannot and the others do not let it
+ *   begin: unavailable, or that it is set up wrongly; as `claimHold`
  */
 export async function claimReachable(
   repositories: Repositories,
@@ -71,7 +71,7 @@ export function standInsOfAll(catalogs: readonly Pick<ClaimedCatalog, 'handoffs'
 function notAsked(store: string, failure: StoreFailure | null): AppError {
   return new AppError({
     code: failure?.code ?? 'StoreHeldBack',
-    kind: 'unavailable',
+    kind: failure?.kind ?? 'unavailable',
     message: failure?.message ?? `${store} cannot be asked now, and a handoff may stand there.`,
     hint: failure?.hint ?? 'Nothing is archived before it answers; it is tried again.',
     facts: { store },

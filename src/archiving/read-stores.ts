@@ -3,6 +3,7 @@ import type { CatalogHead } from '../catalog/chain.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ClusterConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
+import { isStoreFailure } from '../domain/routing/store-failures.ts';
 import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import type { StoreFailure } from './discovery.ts';
 import { type Repositories, type Repository, repositoryIn } from './repositories.ts';
@@ -37,7 +38,8 @@ type Outcome =
 
 /**
  * Reads the catalogs of a cluster: those of required stores, and of the others what comes at once. A
- * store that cannot be reached now is told of, not thrown; what was known of it is used.
+ * store that cannot be used now is told of, not thrown, whether it is away or denies; what was known of
+ * it is used.
  *
  * @throws corrupt, conflict or refused where a required store holds no catalog that can be trusted
  */
@@ -60,7 +62,7 @@ export async function readStores(
   const known: KnownStore[] = [];
   const reads = asked.map(({ store, policy, repository }, index): StoreRead => {
     const outcome: Outcome = outcomes[index] ?? { kind: 'late' };
-    if (outcome.kind === 'failed' && policy === 'required' && outcome.error.kind !== 'unavailable') {
+    if (outcome.kind === 'failed' && policy === 'required' && !isPassedOver(outcome.error)) {
       throw outcome.error;
     }
     const state = outcome.kind === 'read' ? outcome.state : repository.catalog.known;
@@ -69,6 +71,10 @@ export async function readStores(
     return { store, status, failure: outcome.kind === 'failed' ? failureOf(outcome.error) : null };
   });
   return { known, reads };
+}
+
+function isPassedOver({ kind, code }: AppError): boolean {
+  return kind === 'unavailable' || isStoreFailure(code);
 }
 
 async function outcomeOf(
@@ -85,7 +91,8 @@ async function outcomeOf(
   }
 }
 
-function failureOf({ code, kind, message, hint }: AppError): StoreFailure {
+/** What a store says of itself where it could not be used. */
+export function failureOf({ code, kind, message, hint }: AppError): StoreFailure {
   return { code, kind, message, hint: hint ?? '' };
 }
 

@@ -1,7 +1,7 @@
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ArchiveDecision } from '../domain/archive-plan.ts';
 import type { ServerFacts } from '../mysql/facts.ts';
-import type { Discovery, LetterRef, StoreFailure } from './discovery.ts';
+import type { Discovery, LetterRef, OutOfReach, StoreFailure } from './discovery.ts';
 import type { ServerLogs } from './log-order.ts';
 import type { SourceLog } from './source-logs.ts';
 import type { LogRef } from './staging.ts';
@@ -65,6 +65,7 @@ export interface StoreNeed {
   readonly next: string | null;
   /** A store from which it must be filled, because what it lacks next does not lie staged; else null. */
   readonly fillFrom: string | null;
+  readonly outOfReach: OutOfReach | null;
 }
 
 /** What became of reading one catalog. `known`: as it was when it was read before. */

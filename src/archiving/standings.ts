@@ -5,6 +5,7 @@ import { type RetentionAlarm, retentionAlarm } from '../domain/routing/retention
 import type { StandIn } from '../domain/routing/store-handoff.ts';
 import { archivedThroughOf } from './decide-round.ts';
 import type { Discovery, StoreStanding } from './discovery.ts';
+import { wouldFill } from './fills.ts';
 import { standInsOfAll } from './hold.ts';
 import { refOf } from './log-order.ts';
 import type { KnownStore, RoundDecision, SourceView } from './server-view.ts';
@@ -25,6 +26,7 @@ export function standingsOf({ present, reads }: SourceView, needs: RoundDecision
       coveredGtids: state === undefined ? null : coveredBy({ state }).toString(),
       backlog: need?.backlog ?? { logs: 0, bytes: 0 },
       fillFrom: need?.fillFrom ?? null,
+      outOfReach: need?.outOfReach ?? null,
       through: through === null ? null : { binlog: through.binlog, lastCommit: through.lastCommit },
     };
   });
@@ -42,15 +44,20 @@ export function standInsOf(known: readonly KnownStore[]): Pick<Discovery, 'stand
 
 /**
  * Has a store filled that is back and lacks something other than logs, such as a base backup that was
- * taken meanwhile: it would not be equal by itself, and never count again. Pure.
+ * taken meanwhile: it would not be equal by itself, and never count again. What cannot be copied keeps it
+ * from nothing. Pure.
  */
 export function withFills(
   standings: readonly StoreStanding[],
   comparisons: Discovery['comparisons'],
+  known: readonly KnownStore[],
 ): readonly StoreStanding[] {
+  const stateOf = (store: string) => known.find(({ id }) => id === store);
   return standings.map((standing) => {
     const other = comparisons.find(({ from, verdict }) => from === standing.store && verdict === 'different');
-    return other === undefined ? standing : { ...standing, fillFrom: standing.fillFrom ?? other.to };
+    const [from, to] = [stateOf(other?.to ?? ''), stateOf(standing.store)];
+    if (from === undefined || to === undefined || !wouldFill(from, to)) return standing;
+    return { ...standing, fillFrom: standing.fillFrom ?? from.id };
   });
 }
 

@@ -1,7 +1,6 @@
-import type { CatalogState } from '../catalog/fold.ts';
 import type { ArchiveDecision } from '../domain/archive-plan.ts';
 import type { PlannedLog } from './discovery.ts';
-import { refOf } from './log-order.ts';
+import { fullerThan, outOfReachOf, wouldFill } from './fills.ts';
 import { isSettled } from './round-plan.ts';
 import type { Decided, KnownStore, ServerView, StoreNeed } from './server-view.ts';
 import { stagedStem } from './staging.ts';
@@ -70,7 +69,9 @@ export function storeNeeds(
 ): StoreNeed[] {
   const [view] = servers;
   if (view === undefined) return [];
+  const known = [...view.stores, ...view.followers];
   return storeIds(view).map((store) => {
+    const own = known.find(({ id }) => id === store);
     const lacking = rounds.flatMap(({ decided }) => decided.filter((log) => isLacking(log, store)));
     return {
       store,
@@ -79,7 +80,8 @@ export function storeNeeds(
         bytes: lacking.reduce((sum, { source }) => sum + source.sizeBytes, 0),
       },
       next: lacking[0]?.source.name ?? null,
-      fillFrom: fillerOf(servers, rounds, store, staging),
+      fillFrom: own === undefined ? null : fillerOf(own, known, servers, rounds, staging),
+      outOfReach: own === undefined ? null : outOfReachOf(own, known, servers),
     };
   });
 }
@@ -92,78 +94,26 @@ export function isLacking({ byStore, stands, decision }: Decided, store: string)
 }
 
 function fillerOf(
+  own: KnownStore,
+  known: readonly KnownStore[],
   servers: readonly ServerView[],
   rounds: readonly { readonly decided: readonly Decided[] }[],
-  store: string,
   staging: StagingRoom,
 ): string | null {
-  const [view] = servers;
-  const known = view === undefined ? [] : [...view.stores, ...view.followers];
-  const own = known.find(({ id }) => id === store);
-  if (own === undefined) return null;
   const better = fullerThan(own, known, servers);
   if (better !== undefined) return better.id;
   for (const { decided } of rounds) {
-    const next = decided.find((log) => !isDone(log, store));
-    if (next === undefined || isTaken(next, store, staging)) continue;
-    const holder = holderOf(known, next, store);
+    const next = decided.find((log) => !isDone(log, own.id));
+    if (next === undefined || isTaken(next, own.id, staging)) continue;
+    const holder = known.find((other) => other !== own && isHeldBy(other, next) && wouldFill(other, own));
     if (holder !== undefined) return holder.id;
   }
   return null;
 }
 
-function holderOf(known: readonly KnownStore[], { byStore }: Decided, store: string): KnownStore | undefined {
-  return known.find(({ id }) => {
-    const kind = byStore.get(id)?.kind;
-    return id !== store && (kind === 'already-archived' || kind === 'recognized');
-  });
-}
-
-/** The closed logs of one server that can still be had from it or from the staging folder. */
-type OwnLogs = Pick<ServerView, 'serverUuid' | 'listed' | 'staged'>;
-
-/**
- * A store with something that another one lacks and that neither the server nor the staging folder has
- * any more: a handoff, or logs. Undefined where there is none. Pure.
- */
-export function fullerThan(
-  own: KnownStore,
-  known: readonly KnownStore[],
-  servers: readonly OwnLogs[],
-): KnownStore | undefined {
-  const newer = known.find(({ state }) => state.epoch > own.state.epoch);
-  if (newer !== undefined) return newer;
-  return known.find((other) => other !== own && servers.some((server) => holdsMore(other, own, server)));
-}
-
-function holdsMore(other: KnownStore, own: KnownStore, { serverUuid, listed, staged }: OwnLogs): boolean {
-  const missing = missingSegments(other.state, own.state, serverUuid);
-  if (missing.size === 0) return false;
-  for (const log of [...staged, ...listed.slice(0, -1)]) {
-    const ref = refOf(serverUuid, log);
-    if (ref !== null) missing.delete(identityOf(ref));
-  }
-  return missing.size > 0;
-}
-
-function missingSegments(
-  other: CatalogState,
-  own: CatalogState,
-  serverUuid: ServerView['serverUuid'],
-): Set<string> {
-  const [theirs, ours] = [other.segmentsOf(serverUuid), own.segmentsOf(serverUuid)];
-  if (theirs.length <= ours.length) return new Set();
-  const held = new Set(ours.map(({ segment }) => identityOf(segment)));
-  return new Set(theirs.map(({ segment }) => identityOf(segment)).filter((id) => !held.has(id)));
-}
-
-function identityOf(log: {
-  readonly binlog: string;
-  readonly createdAt: string;
-  readonly firstCommit: string | null;
-  readonly lengthBytes: number;
-}): string {
-  return [log.binlog, log.createdAt, log.firstCommit ?? '', log.lengthBytes].join('|');
+function isHeldBy({ id }: KnownStore, { byStore }: Decided): boolean {
+  const kind = byStore.get(id)?.kind;
+  return kind === 'already-archived' || kind === 'recognized';
 }
 
 /**

@@ -3,6 +3,7 @@ import type { AppendBy } from '../catalog/catalog.ts';
 import type { Micros } from '../domain/time.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import type { Tool } from '../process/tools.ts';
+import type { RateGate } from '../storage/guard/rate-gate.ts';
 import type { StorePolicies } from './left-behind.ts';
 
 /** What the phases act with. Runs on the database host. */
@@ -14,6 +15,8 @@ export interface BackupContext {
   readonly repositories: Repositories;
   /** How the stores count by the configuration. */
   readonly policies: StorePolicies;
+  /** What goes from the source to all stores passes it. */
+  readonly gate: RateGate;
   /** The program of the same release as the source. */
   readonly mysqld: Tool;
   /** Id of the source in the configuration. */

@@ -3,7 +3,7 @@ import { AppError } from '../domain/errors.ts';
 import { catalogKey } from '../domain/object-keys.ts';
 import { fullJitterMs } from '../domain/routing/backoff.ts';
 import { type Circuit, CLOSED_CIRCUIT, STORE_TRY, stepCircuit } from '../domain/routing/circuit.ts';
-import { isStoreFailure } from '../domain/routing/store-failures.ts';
+import { isStoreFailure, storeFailureKind, storeRemedy } from '../domain/routing/store-failures.ts';
 import { effectivePolicies, type StandIn } from '../domain/routing/store-handoff.ts';
 import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -94,11 +94,12 @@ export function isEnough(
 /** Tells that too few stores are there for a backup. */
 export function tooFewStores(backupId: string, left: readonly LeftBehind[]): AppError {
   const reasons = left.map(({ store, message }) => `${store}: ${message}`).join(' ');
+  const code = left[0]?.code ?? 'StoreUnreachable';
   return new AppError({
-    code: left[0]?.code ?? 'StoreUnreachable',
-    kind: 'unavailable',
+    code,
+    kind: storeFailureKind(code),
     message: `No store that counts can take the base backup ${backupId} now, so it is registered nowhere. ${reasons}`,
-    hint: 'Check that the stores are up and reachable. It is tried again for some minutes.',
+    hint: storeRemedy(code),
     facts: { backupId, stores: left.map(({ store }) => store) },
   });
 }

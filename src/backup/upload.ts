@@ -144,7 +144,7 @@ async function sealInto(job: Job, absent: readonly Repository[]): Promise<Create
     absent.map(async ({ store }, index) => {
       const branch = fan.branches[index] ?? missingBranch();
       try {
-        return await store.create(keyOf(job), branch.output, {
+        return await store.create(keyOf(job), ctx.gate.paced(branch.output, ctx.signal), {
           metadata: metadataOf(captured),
           signal: ctx.signal,
         });

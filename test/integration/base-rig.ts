@@ -16,6 +16,7 @@ import { generateKeyFile } from '../../src/envelope/keys.ts';
 import { connectMysql } from '../../src/mysql/session.ts';
 import { isCode } from '../../src/process/files.ts';
 import { findTool } from '../../src/process/tools.ts';
+import { RateGate } from '../../src/storage/guard/rate-gate.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser, type TestUser } from '../support/mysql-users.ts';
@@ -129,6 +130,7 @@ export async function contextOf(config: RigConfig, repositories: Repositories): 
     stagingDir: config.stagingDir,
     repositories,
     policies: config.cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
+    gate: new RateGate(null),
     mysqld: await findTool('mysqld'),
     source: 'shop-1',
     sign: (epoch) => signAs({ role: 'test', source: 'shop-1', epoch }, wallClock)(),

@@ -31,6 +31,7 @@ import type { RestoreContext } from '../../src/restoring/context.ts';
 import { directRequestId, restoreDirectly } from '../../src/restoring/direct.ts';
 import type { RestoreJob } from '../../src/restoring/job.ts';
 import type { RestoreOutcome } from '../../src/restoring/outcome.ts';
+import { RateGate } from '../../src/storage/guard/rate-gate.ts';
 import { type TestFolder, testFolder } from '../support/folder.ts';
 import { startTestMysql, type TestMysql } from '../support/mysql.ts';
 import { createRoleUser } from '../support/mysql-users.ts';
@@ -249,6 +250,7 @@ async function backUp(
     stagingDir: source.stagingDir,
     repositories,
     policies: cluster.stores.map(({ id, policy }) => ({ store: id, policy })),
+    gate: new RateGate(null),
     mysqld: await findTool('mysqld'),
     source: source.id,
     sign: (epoch) => signAs({ role: 'test', source: source.id, epoch }, wallClock)(),

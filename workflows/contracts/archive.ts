@@ -41,6 +41,8 @@ export interface DeadLetter {
   readonly foundBy: 'plan' | 'fence' | 'transfer';
   /** RFC 3339. */
   readonly at: string;
+  /** Ids of stores whose catalogs do not say yet that it was refused: told once they can take an entry. */
+  readonly unwritten: readonly string[];
 }
 
 /** A log that an operator gave up: it is not tried again. */
@@ -89,6 +91,7 @@ const deadLetter: z.ZodType<DeadLetter> = z.strictObject({
   hint: z.string(),
   foundBy: z.enum(['plan', 'fence', 'transfer']),
   at: z.string(),
+  unwritten: z.array(z.string()).default([]),
 });
 
 /** What an operator decided about a dead letter; carried out at the start of the next round. */

@@ -1,5 +1,6 @@
 /** What `archiveSource` remembers of each store. */
 import { z } from 'zod';
+import type { OutOfReach } from '../../src/archiving/discovery.ts';
 import type { Circuit } from '../../src/domain/routing/circuit.ts';
 import type { StandIn } from '../../src/domain/routing/store-handoff.ts';
 import type { StorePolicy } from '../../src/domain/routing/store-policy.ts';
@@ -19,6 +20,8 @@ export interface StoreRecord {
   readonly through: { readonly binlog: string; readonly lastCommit: string | null } | null;
   /** Why it gets nothing although it is reached; null where it does. */
   readonly failure: RoundFailure | null;
+  /** Logs that it never gets, though another store has them; null where there are none. */
+  readonly outOfReach: OutOfReach | null;
   /** Nothing is begun for it before, because the last try failed. */
   readonly restUntilMs: number;
 }
@@ -49,6 +52,16 @@ export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
   backlog: z.strictObject({ logs: z.number(), bytes: z.number() }),
   through: z.strictObject({ binlog: z.string(), lastCommit: z.string().nullable() }).nullable(),
   failure: roundFailure.nullable(),
+  outOfReach: z
+    .strictObject({
+      heldBy: z.string(),
+      logs: z.number(),
+      transactions: z.number(),
+      reason: z.enum(['too-late', 'fenced']),
+      name: z.string(),
+    })
+    .nullable()
+    .default(null),
   restUntilMs: z.number(),
 });
 

@@ -8,9 +8,10 @@ import { judgeWatch } from './watch.ts';
 /** All that is degraded in a cluster; empty where all is well. Pure. */
 export function judgeCluster(facts: ClusterFacts): Problem[] {
   const read = facts.stores.filter((store) => store.status === 'read');
+  const short = facts.sources.flatMap(({ workflow }) => storesShortForGood(workflow));
   return [
     ...facts.stores.flatMap((store) => judgeStore(facts, store)),
-    ...judgeDifferences(read),
+    ...judgeDifferences(read, short),
     ...judgeNewestBackup(read),
     ...facts.sources.flatMap(judgeSource),
     ...judgeWatch(facts.watch),
@@ -76,8 +77,17 @@ function judgePacks(store: ReadableStore): Problem[] {
   return [{ code: 'PackDamaged', kind: 'corrupt', subject: store.id, message, hint }];
 }
 
-/** Every store should hold what any other holds: missing = archived(a) − archived(b). */
-function judgeDifferences(stores: readonly ReadableStore[]): Problem[] {
+function storesShortForGood(workflow: WorkflowAnswer): string[] {
+  if (workflow.status !== 'running') return [];
+  return workflow.archive.stores.flatMap(({ store, outOfReach }) => (outOfReach === null ? [] : [store]));
+}
+
+/**
+ * Every store should hold what any other holds: missing = archived(a) − archived(b).
+ *
+ * @param short ids of stores that never get some of it
+ */
+function judgeDifferences(stores: readonly ReadableStore[], short: readonly string[]): Problem[] {
   return stores.flatMap((store) => {
     const ahead = stores.find((other) => !other.archived.isSubsetOf(store.archived));
     if (ahead === undefined) return [];
@@ -89,7 +99,9 @@ function judgeDifferences(stores: readonly ReadableStore[]): Problem[] {
         kind: 'unavailable' as const,
         subject: store.id,
         message,
-        hint: 'Archiving fills it by itself; if it does not, see its problems.',
+        hint: short.includes(store.id)
+          ? 'Some of it is out of its reach, see below; archiving brings it the rest by itself.'
+          : 'Archiving fills it by itself; if it does not, see its problems.',
       },
     ];
   });

@@ -1,6 +1,8 @@
 import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { StoreRecord } from '../../../workflows/contracts/stores.ts';
+import type { OutOfReach } from '../../archiving/discovery.ts';
 import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
+import { storeFailureKind, storeRemedy } from '../../domain/routing/store-failures.ts';
 import { effectivePolicies } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds } from '../words.ts';
 import type { Problem } from './problem.ts';
@@ -26,13 +28,15 @@ export interface StoreRoute {
       };
   /** Why it gets nothing although it is reached. */
   readonly failure: { readonly code: string; readonly message: string } | null;
+  /** Logs that it never gets, though another store has them. */
+  readonly outOfReach: OutOfReach | null;
 }
 
 /** The routes of a source; empty before its first round. Pure. */
 export function routesOf({ stores, standIns }: Pick<ArchiveStatus, 'stores' | 'standIns'>): StoreRoute[] {
   const effective = effectivePolicies(stores, standIns);
   return stores.map((record, index) => {
-    const { store, policy, backlog, through, failure } = record;
+    const { store, policy, backlog, through, failure, outOfReach } = record;
     return {
       store,
       policy,
@@ -41,6 +45,7 @@ export function routesOf({ stores, standIns }: Pick<ArchiveStatus, 'stores' | 's
       through,
       circuit: circuitOf(record),
       failure: failure === null ? null : { code: failure.code, message: failure.message },
+      outOfReach,
     };
   });
 }
@@ -61,7 +66,7 @@ function circuitOf({ circuit }: StoreRecord): StoreRoute['circuit'] {
 /** What of the routes is degraded. Pure. */
 export function judgeRoutes(source: string, archive: ArchiveStatus): Problem[] {
   return [
-    ...routesOf(archive).flatMap((route): Problem[] => judgeRoute(source, route)),
+    ...routesOf(archive).flatMap((route): Problem[] => [...judgeRoute(source, route), ...judgeReach(route)]),
     ...judgeRetention(source, archive.retention),
   ];
 }
@@ -78,15 +83,27 @@ function judgeRoute(source: string, { store, circuit, failure, counts, backlog }
   if (circuit.state !== 'closed') {
     const effect = counts === 'stood-in-for' ? 'another store counts in its place' : waits;
     const message = `Store ${store} is given up since ${circuit.since}: ${circuit.reason} Meanwhile ${effect}.`;
-    return [
-      problem('StoreCircuitOpen', message, 'It is tried now and then, and filled by itself when it is back.'),
-    ];
+    const hint = `${storeRemedy(circuit.code)} It is tried now and then, and filled by itself when it is back.`;
+    return [{ ...problem('StoreCircuitOpen', message, hint), kind: storeFailureKind(circuit.code) }];
   }
   if (failure !== null)
     return [problem(failure.code, `Store ${store} gets nothing: ${failure.message}`, waits)];
   if (counts !== 'stood-in-for') return [];
   const message = `Store ${store} is back and being filled; another store counts in its place until both hold the same.`;
   return [problem('StoreStoodInFor', message, `${waits}.`)];
+}
+
+/** What it lacks for good: a restore has to read the other store, too. */
+function judgeReach({ store, outOfReach }: StoreRoute): Problem[] {
+  if (outOfReach === null) return [];
+  const { heldBy, logs, transactions, reason, name } = outOfReach;
+  const why =
+    reason === 'too-late'
+      ? 'later binlogs stand there already, and entries are only ever added at the end'
+      : 'its server was handed away there';
+  const message = `Store ${store} never gets ${formatCount(logs, 'binlog')} with ${formatCount(transactions, 'transaction')} that ${heldBy} holds and the server has no more: ${name} cannot be added, for ${why}.`;
+  const hint = `Keep ${heldBy}: what is missing in ${store} is restored from there. All that is new goes to both.`;
+  return [{ code: 'StoreOutOfReach', kind: 'refused', subject: store, message, hint }];
 }
 
 function judgeRetention(source: string, alarm: RetentionAlarm | null): Problem[] {

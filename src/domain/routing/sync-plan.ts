@@ -58,12 +58,10 @@ export function planSync(from: CatalogView, to: CatalogView): SyncPlan {
   if (conflicts.some(({ kind }) => kind === 'other-repository')) {
     return { steps: [], obstacles: conflicts, bytes: 0 };
   }
-  const sorter = new Sorter(from, to);
   const steps: SyncStep[] = [];
   const obstacles: SyncObstacle[] = [...conflicts];
   const numbers = new TimelineNumbers(from, to);
-  for (const entry of sorter.lacking()) {
-    const obstacle = sorter.obstacleTo(entry);
+  for (const { entry, obstacle } of lackedEntries(from, to)) {
     if (obstacle === null) steps.push(stepOf(entry, numbers.translate(entry.body)));
     else if (obstacle !== 'covered') obstacles.push(obstacle);
   }
@@ -71,12 +69,27 @@ export function planSync(from: CatalogView, to: CatalogView): SyncPlan {
   return { steps, obstacles, bytes };
 }
 
+/** An entry that one store lacks of another. */
+export interface LackedEntry {
+  readonly entry: ListedEntry;
+  /** What keeps it from being copied, null where nothing does; `covered`: nothing is lost without it. */
+  readonly obstacle: SyncObstacle | 'covered' | null;
+}
+
+/** What `to` lacks of `from`, in the order of `from`. What both have is not compared, so it costs far less than a plan. */
+export function lackedEntries(from: CatalogView, to: CatalogView): readonly LackedEntry[] {
+  const sorter = new Sorter(from, to);
+  return sorter.lacking().map((entry) => ({ entry, obstacle: sorter.obstacleTo(entry) }));
+}
+
 /** Tells what can be copied, and what stands in the way of the rest. */
 class Sorter {
   readonly #from: CatalogView;
   readonly #fromNames: ReadonlyMap<number, string>;
   readonly #there: ReadonlySet<string>;
-  readonly #held: ReadonlyMap<string, GtidSet>;
+  readonly #to: CatalogView;
+  /** Made when it is asked for: it takes the sets of all segments. */
+  #held: ReadonlyMap<string, GtidSet> | null = null;
   /** The last segment of each timeline of `from` that the other store has. */
   readonly #latest = new Map<number, ListedEntry>();
   /** The handoffs that only the other store has, by the server that they took the archive from. */
@@ -87,7 +100,7 @@ class Sorter {
     this.#fromNames = timelineNames(from);
     const toNames = timelineNames(to);
     this.#there = new Set(to.entries.map((entry) => keyOf(entry, toNames)));
-    this.#held = archivedByLine(to);
+    this.#to = to;
     for (const entry of from.entries) {
       if (entry.body.kind === 'segment-archived' && this.#isThere(entry)) {
         this.#latest.set(entry.body.timeline, entry);
@@ -116,6 +129,7 @@ class Sorter {
     const isLate = behind !== undefined && behind.sequence > entry.sequence;
     const epoch = this.#fences.get(body.segment.serverUuid);
     if (!isLate && epoch === undefined) return null;
+    this.#held ??= archivedByLine(this.#to);
     if (isCovered(body, this.#fromNames, this.#held)) return 'covered';
     if (epoch !== undefined) return { kind: 'fenced', name, epoch, gtids };
     return { kind: 'too-late', name, behind: behind === undefined ? '' : nameOf(behind), gtids };

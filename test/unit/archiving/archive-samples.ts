@@ -127,12 +127,35 @@ export function catalogOf(archived: readonly SampleLog[], more: readonly Catalog
       });
     }
     const timeline = timelines.get(serverUuid) ?? 0;
-    bodies.push({ kind: 'segment-archived', timeline, segment: segmentOf(log), object: OBJECT });
+    bodies.push(archivedBody(log, timeline));
   }
-  return CatalogState.fold(null, [...bodies, ...more].map(entryOf));
+  return catalogFrom([...bodies, ...more]);
 }
 
-function entryOf(body: CatalogBody, index: number) {
+/** The entry that names a log. */
+export function archivedBody(log: SampleLog, timeline = 1): CatalogBody {
+  return { kind: 'segment-archived', timeline, segment: segmentOf(log), object: OBJECT };
+}
+
+/** The entries of a catalog in which nothing is archived yet, but the timeline of a server begun. */
+export function firstBodies(serverUuid = SERVER): CatalogBody[] {
+  return [
+    { kind: 'repository-created', cluster: 'c', createdBy: 'test' },
+    { kind: 'timeline-started', timeline: 1, parent: null, serverUuid, reason: 'first', detail: '' },
+  ];
+}
+
+/** A catalog of these entries; each handoff among them raises the epoch. */
+export function catalogFrom(bodies: readonly CatalogBody[]): CatalogState {
+  let epoch = 1;
+  const entries = bodies.map((body, index) => {
+    if (body.kind === 'handoff') epoch += 1;
+    return entryOf(body, index, epoch);
+  });
+  return CatalogState.fold(null, entries);
+}
+
+function entryOf(body: CatalogBody, index: number, epoch: number) {
   return {
     sha256: parseSha256('ab'.repeat(32)),
     entry: {
@@ -141,7 +164,7 @@ function entryOf(body: CatalogBody, index: number) {
       repositoryId: parseRepositoryId('11111111-2222-4333-8444-555555555555'),
       previous: null,
       writer: 'test',
-      epoch: 1,
+      epoch,
       writtenAt: '2026-11-20T10:00:00.000000Z',
       body,
       signature: null,

@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decideRound } from '../../../src/archiving/decide-round.ts';
+import { fullerThan, wouldFill } from '../../../src/archiving/fills.ts';
 import type { ServerView } from '../../../src/archiving/server-view.ts';
 import { splitStores } from '../../../src/archiving/store-needs.ts';
-import { catalogOf, history, nameOf, type SampleLog, serverView, sourceLog } from './archive-samples.ts';
+import type { CatalogBody } from '../../../src/domain/catalog-entry.ts';
+import {
+  archivedBody,
+  catalogFrom,
+  catalogOf,
+  EARLIER,
+  firstBodies,
+  history,
+  nameOf,
+  type SampleLog,
+  SERVER,
+  serverView,
+  sourceLog,
+} from './archive-samples.ts';
 
 const LOGS = history([2, 2, 2, 2, 2, 2]);
 
@@ -130,4 +144,77 @@ test('while a store that counts is not known the others go on behind what they h
     problems(gap).map(({ code }) => code),
     ['ArchiveGap'],
   );
+});
+
+/** The server has purged all but its newest closed log, which both stores lack. */
+const purged = { listed: sources([...LOGS.slice(5), ...open]), serverUuid: SERVER, staged: [] };
+const [L1, L2, L3, L4, L5] = LOGS.map((log) => archivedBody(log)) as [
+  CatalogBody,
+  CatalogBody,
+  CatalogBody,
+  CatalogBody,
+  CatalogBody,
+];
+
+/** What a round does for two stores that count, of which the first has what the second never gets. */
+function afterPurge(whole: readonly CatalogBody[], lacking: readonly CatalogBody[]) {
+  const [a, b] = [
+    { id: 'a', state: catalogFrom([...firstBodies(), ...whole]) },
+    { id: 'b', state: catalogFrom([...firstBodies(), ...lacking]) },
+  ];
+  assert.equal(fullerThan(b, [a, b], [purged]), undefined, 'it decides like the others');
+  assert.equal(wouldFill(a, b), false);
+  // Staged as a round does it before anything goes to a store.
+  const view = { stores: [a, b], staged: sources(LOGS.slice(5)), listed: sources(open) };
+  const { stores, problems, backlog } = decideRound([serverView(view)]);
+  assert.deepEqual([problems, backlog.logs], [[], 1]);
+  assert.deepEqual(routes(view), ['6:a,b'], 'what is new goes to both');
+  assert.deepEqual(
+    stores.map(({ fillFrom }) => fillFrom),
+    [null, null],
+  );
+  return stores.map(({ outOfReach }) => outOfReach);
+}
+
+test('a store that accepted a gap which another one has not is told of, and gets what is new', () => {
+  const missingGtids = `${SERVER}:7-8`;
+  const gap = { kind: 'gap-accepted', serverUuid: SERVER, timeline: 1, missingGtids, detail: '' } as const;
+  const [a, b] = afterPurge([L1, L2, L3, L4, L5], [L1, L2, L3, gap, L5]);
+  assert.equal(a, null);
+  assert.match(b?.name ?? '', /^binlog.000004 of /);
+  assert.deepEqual([b?.heldBy, b?.logs, b?.transactions, b?.reason], ['a', 1, 2, 'too-late']);
+});
+
+test('a store that has the transactions of a purged log from another server lacks nothing, and gets what is new', () => {
+  const handoff = (from: string, to: string, serverUuid: typeof SERVER): CatalogBody => ({
+    kind: 'handoff',
+    route: {
+      kind: 'source',
+      from: { source: from, serverUuid: serverUuid === SERVER ? EARLIER : SERVER },
+      to: { source: to, serverUuid },
+      continuity: { kind: 'continues', timeline: 1, baselineGtids: '' },
+    },
+    reason: 'operator',
+    detail: '',
+  });
+  const [away, back] = [handoff('x', 'y', EARLIER), handoff('y', 'x', SERVER)];
+  assert.ok(L4.kind === 'segment-archived');
+  const heirs = {
+    ...L4,
+    segment: { ...L4.segment, serverUuid: EARLIER, createdAt: '2026-11-20T11:00:00.000000Z' },
+  };
+  const reach = afterPurge([L1, L2, L3, L4, away, back, L5], [L1, L2, L3, away, heirs, back, L5]);
+  assert.deepEqual(reach, [null, null]);
+});
+
+test('what can be copied still comes first, and a handoff before all else', () => {
+  const [a, b] = [
+    { id: 'a', state: catalogFrom([...firstBodies(), L1, L2, L3, L4, L5]) },
+    { id: 'b', state: catalogFrom([...firstBodies(), L1, L2, L3]) },
+  ];
+  assert.equal(fullerThan(b, [a, b], [purged])?.id, 'a');
+  const route = { kind: 'store', from: 'c', to: 'a' } as const;
+  const switched: CatalogBody = { kind: 'handoff', route, reason: 'circuit-open', detail: '' };
+  const newer = { id: 'a', state: catalogFrom([...firstBodies(), L1, L2, L3, switched]) };
+  assert.equal(fullerThan(b, [newer, b], [purged])?.id, 'a');
 });

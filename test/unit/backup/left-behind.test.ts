@@ -62,7 +62,7 @@ test('one that is back after its first failure gets all of it', async () => {
 
 test('what is no failure of the store is thrown at once', async () => {
   const { store } = await storeIn('well');
-  const refused = new AppError({ code: 'StoreDenied', kind: 'refused', message: 'no' });
+  const refused = new AppError({ code: 'OtherContent', kind: 'conflict', message: 'no' });
   await assert.rejects(
     tryStore(store, signal, () => Promise.reject(refused)),
     refused,

@@ -321,3 +321,26 @@ test('a store that lacks the newest base backup is degraded, and it is said how 
   assert.match(problem?.hint ?? '', /pitrail sync --from main --to s3/);
   assert.deepEqual(codes(facts({ more: [{ ...STORE, id: 's3' }] })), []);
 });
+
+test('what a store never gets is told with the store that has it, beside what else is wrong there', () => {
+  const name = 'binlog.000004 of the server';
+  const outOfReach = { heldBy: 'main', logs: 2, transactions: 7, reason: 'too-late', name } as const;
+  const record = {
+    store: 's3',
+    policy: 'required',
+    circuit: { kind: 'closed', failuresInRow: 0 },
+    coveredGtids: '',
+    backlog: { logs: 0, bytes: 0 },
+    through: null,
+    failure: null,
+    outOfReach,
+    restUntilMs: 0,
+  } as const;
+  const archive = { ...RUNNING.archive, stores: [record] };
+  const [problem, ...others] = judgeCluster(facts({ workflow: { ...RUNNING, archive } }));
+  assert.deepEqual([problem?.code, problem?.subject, others], ['StoreOutOfReach', 's3', []]);
+  assert.match(
+    problem?.message ?? '',
+    /never gets 2 binlogs with 7 transactions that main holds.*binlog.000004/,
+  );
+});
