@@ -8,6 +8,7 @@ import { reportOf } from '../../../src/cli/status/report.ts';
 import { AppError } from '../../../src/domain/errors.ts';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../../src/domain/identity.ts';
+import { storesDisagree } from '../../../src/domain/union/conflict.ts';
 import type { BinlogScope } from '../../../src/mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../../src/mysql/facts.ts';
 
@@ -162,6 +163,7 @@ const STORE: ReadableStore = {
       endsAt: 'end-of-archive',
     },
   ],
+  newestTimeline: 1,
   deadLetters: [],
   damagedPacks: [],
 };
@@ -198,10 +200,12 @@ function facts(change: {
   workflow?: WorkflowAnswer;
   more?: ClusterFacts['stores'];
   watch?: ClusterFacts['watch'];
+  disagreement?: AppError;
 }): ClusterFacts {
   return {
     cluster: 'shop',
     stores: [{ ...STORE, ...change.store }, ...(change.more ?? [])],
+    disagreement: change.disagreement ?? null,
     sources: [
       {
         id: 'shop-1',
@@ -297,4 +301,13 @@ test('a dead letter is told once: by the workflow where it answers, else from th
   assert.deepEqual(codes(facts({ store })), []);
   const silent = facts({ store, workflow: { status: 'silent', workflowId: 'w' } });
   assert.deepEqual(codes(silent), ['DeadLetter', 'NoWorker']);
+});
+
+test('a newest timeline without a base, and stores that disagree which one that is, degrade the cluster', () => {
+  const codes = (change: Parameters<typeof facts>[0]) =>
+    judgeCluster(facts(change)).map(({ code, kind }) => [code, kind]);
+  assert.deepEqual(codes({ store: { newestTimeline: 2 } }), [['NoBackupOnTimeline', 'refused']]);
+  const stores = ['main', 's3'];
+  const disagreement = storesDisagree({ kind: 'timeline-unclear', stores, timeline: null });
+  assert.deepEqual(codes({ disagreement }), [['StoresDisagree', 'conflict']]);
 });
