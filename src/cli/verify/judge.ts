@@ -48,9 +48,11 @@ function judgeStore(verification: StoreVerification): VerifyProblem[] {
 }
 
 function judgeObjects({ store, findings, damagedPacks }: VerifiedStore): VerifyProblem[] {
-  const hint =
-    'Another store of the cluster that holds it whole is used by restores. Find out what changed it here.';
   const objects = findings.map(({ key, code, detail }): VerifyProblem => {
+    const hint =
+      code === 'missing'
+        ? `Restores use another store that holds it. Find out who removed it, and put it back: pitrail sync --to ${store} --from …`
+        : 'Another store of the cluster that holds it whole is used by restores. Find out what changed it here, and move it away: pitrail sync puts back what is not there.';
     return {
       code: `Object${pascal(code)}`,
       kind: 'corrupt',
