@@ -47,7 +47,8 @@ export const command = defineCommand({
   async run(context, { options }) {
     const config = await context.config();
     const cluster = pickCluster(config, options.cluster);
-    const [fromId, toId] = [options.from, options.to].map((id) => pickStore(config, cluster, id).id);
+    const fromId = pickStore(config, cluster, options.from, '--from').id;
+    const toId = pickStore(config, cluster, options.to, '--to').id;
     const repositories = await openRepositories(cluster, guardByRules);
     try {
       const from = repositoryOf(repositories, fromId);
