@@ -6,7 +6,7 @@ import type { ContinuityPolicy, HandoffLimits } from '../src/domain/routing/hand
 import { type BoundaryEntry, writeBoundary } from '../src/handoff/boundary.ts';
 import { currentLag } from '../src/handoff/current-lag.ts';
 import { type Look, lookAt, lookAtCandidate } from '../src/handoff/look.ts';
-import { type ArchiveStanding, readStanding } from '../src/handoff/manifests.ts';
+import { type ArchiveStanding, firstSource, readStanding } from '../src/handoff/manifests.ts';
 import { type HandoffNote, noteHandoff } from '../src/handoff/note-handoff.ts';
 import {
   type HandoffName,
@@ -92,12 +92,11 @@ export function handoffStoreActivities(resources: ArchiveResources) {
     readStanding: ({ cluster, from, to }: StandingInput): Promise<ArchiveStanding> =>
       withHeartbeat(async () => {
         const { sources } = settingsOf(resources, cluster);
-        const [first = null, ...others] = sources.filter(({ id, role }) => role === 'archived' && id !== to);
         const repositories = await resources.repositories(cluster);
         const standing = await readStanding(repositories, {
           from,
           stores: pickCluster(resources.config, cluster).stores,
-          first: others.length === 0 ? (first?.id ?? null) : null,
+          first: firstSource(sources, to),
         });
         faultPoint('handoff.archive-read');
         return standing;

@@ -73,6 +73,14 @@ function interrupted(reason: Interrupted): Ending {
   };
 }
 
+/** What Temporal wraps an error in says only that there is one inside. */
+const WRAPPINGS: ReadonlySet<string> = new Set([
+  'Workflow execution failed',
+  'Workflow Update failed',
+  'Child Workflow execution failed',
+  'Activity task failed',
+]);
+
 /** Messages of the causes, outermost first; a bug shows its stack, because only that tells where. */
 function causesOf(error: AppError): string[] {
   const causes: string[] = [];
@@ -81,7 +89,7 @@ function causesOf(error: AppError): string[] {
     causes.push(error.kind === 'bug' ? (cause.stack ?? cause.message) : cause.message);
     cause = cause.cause;
   }
-  return causes.filter((text) => text !== '' && !error.message.includes(text));
+  return causes.filter((text) => text !== '' && !WRAPPINGS.has(text) && !error.message.includes(text));
 }
 
 function unexpected(error: unknown): AppError {
@@ -97,7 +105,6 @@ function unexpected(error: unknown): AppError {
 
 function usageError(error: CommanderError): AppError {
   const [first = '', ...rest] = error.message.split('\n');
-  const fact = error.code === 'commander.help' ? 'this command needs to be told what to do' : first;
   const suggestion = rest
     .join(' ')
     .trim()
@@ -105,7 +112,7 @@ function usageError(error: CommanderError): AppError {
   return new AppError({
     code: 'BadUsage',
     kind: 'usage',
-    message: `${fact.replace(/^error: /, '').replace(/\.$/, '')}; nothing was done.`,
+    message: `${first.replace(/^error: /, '').replace(/\.$/, '')}; nothing was done.`,
     hint:
       suggestion === ''
         ? '"pitrail help" lists the commands, "pitrail help COMMAND" the options of one.'

@@ -1,4 +1,5 @@
 import { Command as Commander, CommanderError } from 'commander';
+import { nearest } from '../config/nearest.ts';
 import type { LogLevel } from '../telemetry/logger.ts';
 import type { Command } from './command.ts';
 import { COMMANDS, type CommandEntry, GROUPS } from './commands.ts';
@@ -104,11 +105,25 @@ function groupOf(program: Commander, name: string, text: ProgramText): Commander
 function quiet(command: Commander, text: ProgramText): void {
   command
     .exitOverride((error: CommanderError) => {
-      throw error;
+      throw error.code === 'commander.help' && error.exitCode !== 0 ? untold(command) : error;
     })
     .configureOutput({ writeOut: text.print, writeErr: () => undefined })
     .configureHelp({ showGlobalOptions: true })
     .allowExcessArguments(false);
+}
+
+/** A group without its command, or help of a command that there is not. */
+function untold(command: Commander): CommanderError {
+  const names = command.commands.map((it) => it.name());
+  const [first, asked] = command.args;
+  const meant = first === 'help' && asked !== undefined ? nearest(asked, names) : undefined;
+  const message =
+    first === 'help' && asked !== undefined
+      ? `error: unknown command '${asked}'${meant === undefined ? '' : `\n(Did you mean ${meant}?)`}`
+      : command.parent === null
+        ? 'error: pitrail needs to be told what to do'
+        : `error: ${command.name()} needs to be told what to do: ${names.map((name) => `pitrail ${command.name()} ${name}`).join(', ')}`;
+  return new CommanderError(1, 'commander.unknownCommand', message);
 }
 
 function examplesOf(command: Command): string {

@@ -7,16 +7,26 @@ export function pickCluster(config: PitrailConfig, name: string | null): Cluster
   return pick('cluster', '--cluster', config.clusters, (cluster) => cluster.name, name, config.file);
 }
 
-/** The named source of a cluster, or the only one. @throws usage */
-export function pickSource(config: PitrailConfig, cluster: ClusterConfig, id: string | null): SourceConfig {
-  return pick('source', '--source', cluster.sources, (source) => source.id, id, config.file);
+/** The named source of a cluster, or the only one. `flag` is the option that names it. @throws usage */
+export function pickSource(
+  config: PitrailConfig,
+  cluster: ClusterConfig,
+  id: string | null,
+  flag = '--source',
+): SourceConfig {
+  return pick('source', flag, cluster.sources, (source) => source.id, id, config.file);
 }
 
-/** The named store of a cluster; without a name the first, which is the preferred one. @throws usage */
-export function pickStore(config: PitrailConfig, cluster: ClusterConfig, id: string | null): ClusterStore {
+/** The named store of a cluster; without a name the first, which is the preferred one. `flag` names it. @throws usage */
+export function pickStore(
+  config: PitrailConfig,
+  cluster: ClusterConfig,
+  id: string | null,
+  flag = '--store',
+): ClusterStore {
   const [first] = cluster.stores;
   if (id === null && first !== undefined) return first;
-  return pick('store', '--store', cluster.stores, (store) => store.id, id, config.file);
+  return pick('store', flag, cluster.stores, (store) => store.id, id, config.file);
 }
 
 function pick<T>(

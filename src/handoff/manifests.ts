@@ -28,11 +28,28 @@ export interface StandingRequest {
   readonly stores: readonly Pick<StoreConfig & StoreRules, 'id' | 'policy'>[];
   /** Null: who holds the archive by the catalogs, and before any handoff `first`. */
   readonly from: string | null;
-  /** The only source that may have been archived before any handoff; null where there are several. */
-  readonly first: string | null;
+  readonly first: FirstSource;
 }
 
-/** @throws refused `HandoffFromUnknown`; what the catalogs throw but for a store that is away */
+/** Who may hold the archive before any handoff, beside the one that shall take it over. */
+export type FirstSource =
+  | { readonly kind: 'one'; readonly source: string }
+  | { readonly kind: 'several' }
+  /** The one that shall take it over is the only one that is archived. */
+  | { readonly kind: 'none'; readonly to: string };
+
+/** Decides it from the configuration. Pure. */
+export function firstSource(
+  sources: readonly { readonly id: string; readonly role: 'archived' | 'fallback' }[],
+  to: string | null,
+): FirstSource {
+  const archived = sources.filter(({ id, role }) => role === 'archived' && id !== to);
+  const [first, ...others] = archived;
+  if (first === undefined) return to === null ? { kind: 'several' } : { kind: 'none', to };
+  return others.length === 0 ? { kind: 'one', source: first.id } : { kind: 'several' };
+}
+
+/** @throws refused `HandoffFromUnknown`, `HoldsArchive`; what the catalogs throw but for a store that is away */
 export async function readStanding(
   repositories: Repositories,
   request: StandingRequest,
@@ -41,8 +58,9 @@ export async function readStanding(
   const states = read.flatMap(({ state }) => (state === null ? [] : [state]));
   const newest = newestOf(states);
   const holder = holderOf(newest);
-  const source = request.from ?? holder?.source ?? request.first;
-  if (source === null) throw fromUnknown();
+  const { first } = request;
+  const source = request.from ?? holder?.source ?? (first.kind === 'one' ? first.source : null);
+  if (source === null) throw first.kind === 'none' ? holdsItAlready(first.to) : fromUnknown();
   const serverUuid =
     (holder?.source === source ? holder.serverUuid : null) ??
     states.map((it) => lastServer(it, source)).find((it) => it !== null) ??
@@ -124,6 +142,16 @@ function newestOf(states: readonly CatalogState[]): StandingHandoff | null {
 function lastServer(state: CatalogState, source: string): ServerUuid | null {
   const last = state.allSegments().findLast(({ writer }) => writer.endsWith(`/${source}`));
   return last?.segment.serverUuid ?? null;
+}
+
+function holdsItAlready(source: string): AppError {
+  return new AppError({
+    code: 'HoldsArchive',
+    kind: 'refused',
+    message: `${source} is the source that is archived, and no handoff has changed that, so there is nothing to hand over; nothing was done.`,
+    hint: 'Name the source that shall go on: pitrail handoff --to SOURCE.',
+    facts: { source },
+  });
 }
 
 function fromUnknown(): AppError {

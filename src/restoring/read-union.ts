@@ -1,7 +1,6 @@
 import type { Repository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
-import type { PlanFacts } from '../domain/plan-facts.ts';
 import { storesDisagree } from '../domain/union/conflict.ts';
 import type { FencedLog } from '../domain/union/fenced.ts';
 import type { StoreCatalog } from '../domain/union/store-catalog.ts';
@@ -39,11 +38,21 @@ export async function readUnion(candidates: readonly Repository[]): Promise<Read
   return { ...union, passedOver };
 }
 
-/** What one store says of itself, as a plan needs it. */
-export function planFacts(storeId: string, state: CatalogState): PlanFacts {
+/** What stores say together whose catalogs are at hand. Pure. */
+export function unionOf(
+  stores: readonly { readonly id: string; readonly state: CatalogState }[],
+): CatalogUnion {
   const builder = new UnionBuilder();
-  builder.add(storeCatalog(storeId, state));
-  return builder.build().facts;
+  for (const { id, state } of stores) builder.add(storeCatalog(id, state));
+  return builder.build();
+}
+
+/** Why a restore from all these stores that names no timeline is refused; null where it is not. Pure. */
+export function disagreementOf(
+  stores: readonly { readonly id: string; readonly state: CatalogState }[],
+): AppError | null {
+  const conflict = stores.length < 2 ? null : conflictOn(unionOf(stores), null);
+  return conflict === null ? null : storesDisagree(conflict);
 }
 
 /** Refuses a timeline on which the stores contradict each other; null: the newest. @throws conflict `StoresDisagree` */

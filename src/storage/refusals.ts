@@ -14,12 +14,17 @@ export function objectMissing(location: string, key: string): AppError {
 }
 
 /** A permission is missing; `permission` is its name in the words of the store. */
-export function storeDenied(location: string, permission: string, detail: string): AppError {
+export function storeDenied(
+  location: string,
+  permission: string,
+  detail: string,
+  hint = `Grant ${permission} to the credentials or user in use, then try again.`,
+): AppError {
   return new AppError({
     code: 'StoreDenied',
     kind: 'refused',
     message: `${location} denies ${permission} (${detail}), so this cannot be done there.`,
-    hint: `Grant ${permission} to the credentials or user in use, then try again.`,
+    hint,
     facts: { location, permission, detail },
   });
 }

@@ -79,7 +79,8 @@ async function checkTemporal({ connection, namespace }: HealthSubjects): Promise
     return { name, status: 'ok', reason: `it answers, and knows namespace ${namespace}` };
   } catch (error) {
     const { details, message } = error as { readonly details?: string; readonly message?: string };
-    const said = (details ?? message ?? 'no reason given').slice(0, 200);
+    // A call that never left has an empty string for its details.
+    const said = (details || message || 'no reason given').slice(0, 200);
     return { name, status: 'failing', reason: `it does not answer for namespace ${namespace}: ${said}` };
   }
 }

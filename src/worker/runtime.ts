@@ -1,5 +1,5 @@
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import type { Logger, LogLevel } from '../telemetry/logger.ts';
+import { type Logger, type LogLevel, serializeError } from '../telemetry/logger.ts';
 import { traceOfRun } from '../telemetry/trace.ts';
 
 /** Levels of Temporal's SDK as the process log has them. */
@@ -10,6 +10,13 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   WARN: 'warn',
   ERROR: 'error',
 };
+
+/** Warnings of the SDK about how each worker here is made: each polls for what its role does. */
+const ALWAYS_SO: ReadonlySet<string> = new Set([
+  'No workflows registered, not polling for workflow tasks',
+  'No activities registered, not polling for activity tasks',
+  'No Nexus services registered, not polling for Nexus tasks',
+]);
 
 /** The SDK writes these lines outside the work that they are about; the run that they name leads to its trace. */
 function traceOf(runId: unknown): { readonly trace_id?: string } {
@@ -22,7 +29,10 @@ function traceOf(runId: unknown): { readonly trace_id?: string } {
  */
 export function installRuntime(logger: Logger): void {
   const sdk = new DefaultLogger('INFO', ({ level, message, meta }) => {
-    logger[LEVELS[level] ?? 'info']({ ...traceOf(meta?.['runId']), temporal: meta ?? {} }, message);
+    const shown = ALWAYS_SO.has(message) ? 'debug' : (LEVELS[level] ?? 'info');
+    const error = meta?.['error'];
+    const temporal = error === undefined ? { ...meta } : { ...meta, error: serializeError(error) };
+    logger[shown]({ ...traceOf(meta?.['runId']), temporal }, message);
   });
   Runtime.install({
     logger: sdk,

@@ -98,7 +98,7 @@ export class SyncWatch {
   readonly #watchers: Watchers = {
     discoverBinlogs: (input, found) => {
       const fresh = this.#fresh(`${input.cluster}/${input.source}`, idsOf(found));
-      binlogsDiscovered(input, { fresh, queued: found.backlog.logs });
+      binlogsDiscovered(input, { fresh, queued: queueDepth(found) });
     },
     uploadSegment: ({ cluster, source }, { store }) => binlogUploaded(this.placeOf(cluster, source, store)),
     commitSegment: ({ cluster, source, stored }, { lastCommit }) => {
@@ -133,6 +133,11 @@ export class SyncWatch {
     }
     return fresh.length;
   }
+}
+
+/** Stores get logs in order, so the one that lacks most lacks all that any of them lacks. */
+function queueDepth({ backlog, stores }: Discovery): number {
+  return Math.max(backlog.logs, ...stores.map((store) => store.backlog.logs));
 }
 
 /** What tells the binlogs that were found apart from others of their names. */

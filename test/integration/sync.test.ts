@@ -94,6 +94,21 @@ test('a store that was away gets what it lacks, and nothing twice', async () => 
   );
 });
 
+for (const store of ['spare', 's3'] as const) {
+  test(`objects that somebody removed from ${store} are put back`, async () => {
+    const keys = [...(await objectsIn(world.folders[store])).keys()].sort();
+    const removed = [keys[0], keys.at(-1)].map(String);
+    for (const key of removed) await rm(join(world.folders[store], key));
+    const dry = await world.run(['sync', '--from', 'main', '--to', store, '--dry-run', '--json']);
+    assert.deepEqual(documentOf<{ putBack: string[] }>(dry).putBack.sort(), removed);
+    const run = await sync('main', store);
+    assert.equal(run.code, 0, run.stderr);
+    assert.deepEqual(documentOf<{ putBack: string[] }>(run).putBack.sort(), removed);
+    await assertSameBytes(store);
+    assert.equal((await world.run(['verify', '--deep'])).code, 0);
+  });
+}
+
 for (const point of ['sync.mid-copy', 'sync.copied', 'sync.committed']) {
   for (const store of ['spare', 's3'] as const) {
     test(`a sync to ${store} killed at ${point} goes on where it was`, async () => {

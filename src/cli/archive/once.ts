@@ -1,7 +1,8 @@
-import type { ArchiveNowResult, DeadLetter } from '../../../workflows/contracts/archive.ts';
+import type { ArchiveNowResult, ArchiveStatus, DeadLetter } from '../../../workflows/contracts/archive.ts';
 import type { PitrailConfig } from '../../config/types.ts';
-import { EXIT_CODES } from '../../domain/errors.ts';
+import { AppError, EXIT_CODES } from '../../domain/errors.ts';
 import type { CliContext } from '../command.ts';
+import { routesOf } from '../status/routes.ts';
 import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
 import { formatBytes, formatCount } from '../words.ts';
 import { archiveNow, assertWorker, entityStatus, type SourceEntity } from './entity.ts';
@@ -17,13 +18,54 @@ export async function archiveOnce(
   const session = await connectTemporal(config.temporal);
   try {
     await assertWorker(session, config.region);
-    const results: ArchiveNowResult[] = [];
-    for (const entity of sources) results.push(await archiveOne(context, session, entity));
+    const results: OnceResult[] = [];
+    for (const entity of sources) results.push(await archiveOrStandBy(context, session, entity, sources));
     context.output.result({ sources: results }, () => results.map(describeResult).join('\n'));
-    return Math.max(0, ...results.map(exitCodeOf));
+    return exitCodeOf(results);
   } finally {
     await session.close();
   }
+}
+
+/** A source among several that stands by has nothing to do here; asked for alone it is refused. */
+async function archiveOrStandBy(
+  context: CliContext,
+  session: TemporalSession,
+  entity: SourceEntity,
+  all: readonly SourceEntity[],
+): Promise<OnceResult> {
+  try {
+    const result = await archiveOne(context, session, entity);
+    return { ...result, lacking: storesLacking(await entityStatus(session, entity)) };
+  } catch (error) {
+    const standsBy = error instanceof AppError && (error.code === 'InReserve' || error.code === 'HandedAway');
+    if (!standsBy || all.length === 1) throw error;
+    const { cluster, source } = entity;
+    return { cluster, source, state: 'stands-by', why: error.message };
+  }
+}
+
+/** What became of one source. */
+export type OnceResult =
+  | (ArchiveNowResult & { readonly lacking: readonly LackingStore[] })
+  | {
+      readonly cluster: string;
+      readonly source: string;
+      readonly state: 'stands-by';
+      readonly why: string;
+    };
+
+/** A required store that lacks logs although they count as archived, because another one stands in for it. */
+export interface LackingStore {
+  readonly store: string;
+  readonly logs: number;
+}
+
+/** Nobody waits for a store that catches up, and for one that counts the workflow has waited. Pure. */
+export function storesLacking(status: Pick<ArchiveStatus, 'stores' | 'standIns'>): LackingStore[] {
+  return routesOf(status)
+    .filter(({ counts, backlog }) => counts === 'stood-in-for' && backlog.logs > 0)
+    .map(({ store, backlog }) => ({ store, logs: backlog.logs }));
 }
 
 async function archiveOne(
@@ -93,15 +135,23 @@ function doneWithin(done: AbortSignal, ms: number): Promise<boolean> {
   });
 }
 
-/** 0 only where every closed log is in every store. */
-function exitCodeOf({ deadLetters, backlog }: ArchiveNowResult): number {
-  const codes = deadLetters.map(({ kind }) => EXIT_CODES[kind]);
-  if (codes.length > 0) return Math.max(...codes);
-  return backlog.logs > 0 ? EXIT_CODES.unavailable : 0;
+/** 0 only where every closed log is in every required store; where all sources stand by nothing is archived. Pure. */
+export function exitCodeOf(results: readonly OnceResult[]): number {
+  if (results.every(({ state }) => state === 'stands-by')) return EXIT_CODES.refused;
+  return Math.max(0, ...results.map(exitCodeOfOne));
 }
 
-function describeResult(result: ArchiveNowResult): string {
-  const { cluster, source, archived, archivedThrough, deadLetters, backlog } = result;
+function exitCodeOfOne(result: OnceResult): number {
+  if (result.state === 'stands-by') return 0;
+  const { deadLetters, backlog, lacking } = result;
+  const codes = deadLetters.map(({ kind }) => EXIT_CODES[kind]);
+  if (codes.length > 0) return Math.max(...codes);
+  return backlog.logs > 0 || lacking.length > 0 ? EXIT_CODES.unavailable : 0;
+}
+
+function describeResult(result: OnceResult): string {
+  if (result.state === 'stands-by') return `${result.cluster}/${result.source}: nothing to do: ${result.why}`;
+  const { cluster, source, archived, archivedThrough, deadLetters, backlog, lacking } = result;
   const through =
     archivedThrough === null
       ? 'nothing yet'
@@ -111,6 +161,9 @@ function describeResult(result: ArchiveNowResult): string {
     ...(backlog.logs > 0
       ? [`  ${formatCount(backlog.logs, 'closed binlog')} (${formatBytes(backlog.bytes)}) not archived`]
       : []),
+    ...lacking.map(
+      ({ store, logs }) => `  ${store} lacks ${formatCount(logs, 'binlog')}: see pitrail status`,
+    ),
     ...deadLetters.map(describeLetter),
   ].join('\n');
 }

@@ -38,12 +38,17 @@ async function checkStore(cluster: ClusterConfig, config: StoreConfig): Promise<
       if (probed.some((finding) => finding.status === 'failed' && finding.kind === 'unavailable'))
         return probed;
       const catalog = await findingsOf(part, () => readCatalog(part, cluster, store, state));
-      return [...probed, ...catalog];
+      return [...probed, ...catalog.filter((finding) => !isSaid(probed, finding))];
     } finally {
       await store.close();
     }
   });
   return { findings, state };
+}
+
+/** A missing bucket, say, keeps the catalog from being read for the very same reason. */
+function isSaid(said: readonly CheckFinding[], finding: CheckFinding): boolean {
+  return finding.status === 'failed' && said.some(({ message }) => message === finding.message);
 }
 
 async function probe(part: string, store: ObjectStore): Promise<CheckFinding[]> {

@@ -33,7 +33,7 @@ type Action =
 
 export const command = defineCommand({
   description:
-    'Archives binlogs, or steers the workflow that does. --once archives all that is closed now and ends; it exits 0 only where every closed log is in every store. Needs a worker and Temporal, except for --dry-run.',
+    'Archives binlogs, or steers the workflow that does. --once archives all that is closed now and ends; it exits 0 only where every closed log is in every required store; a source that stands by is passed over, unless --source names it. Needs a worker and Temporal, except for --dry-run.',
   arguments: [],
   options: [
     { flags: '--cluster <name>', description: 'the cluster (default: the only one)' },

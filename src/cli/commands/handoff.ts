@@ -46,8 +46,8 @@ export const command = defineCommand({
   async run(context, { options }) {
     const config = await context.config();
     const cluster = pickCluster(config, options.cluster);
-    const to = pickSource(config, cluster, options.to).id;
-    const from = options.from === null ? null : pickSource(config, cluster, options.from).id;
+    const to = pickSource(config, cluster, options.to, '--to').id;
+    const from = options.from === null ? null : pickSource(config, cluster, options.from, '--from').id;
     const epoch = await epochOf(cluster, to);
     const name = `handoff/${cluster.name}/${epoch}`;
     const result = await runHandoff(
@@ -76,7 +76,7 @@ async function epochOf(cluster: ClusterConfig, to: string): Promise<number> {
   try {
     const { stores, epoch } = await readStanding(repositories, {
       from: to,
-      first: null,
+      first: { kind: 'several' },
       stores: cluster.stores,
     });
     const newest = stores

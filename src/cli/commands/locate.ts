@@ -48,7 +48,10 @@ export const command = defineCommand({
     'Finds statements that destroyed data in the archived binlogs: DROP, TRUNCATE, dropped columns, and DELETE and UPDATE with their numbers of rows, and prints the restore that stops just before each. Reads only; what is not archived yet is not seen. Exit code 3 where nothing is found.',
   arguments: [],
   options: [
-    { flags: '--since <time>', description: 'look at what was committed from then on; RFC 3339 with zone' },
+    {
+      flags: '--since <time>',
+      description: 'look at what was committed from then on; RFC 3339 with zone; must be given',
+    },
     { flags: '--until <time>', description: 'and up to then; default: the end of the archive' },
     { flags: '--table <name>', description: 'as schema.table; default: any' },
     { flags: '--op <kinds>', description: `${OPS.join(', ')}; several with commas between; default: any` },

@@ -12,6 +12,7 @@ import { AppError, type ErrorKind } from '../../domain/errors.ts';
 import { type CatalogComparison, isMaterial } from '../../domain/routing/compare.ts';
 import { planSync, type SyncPlan } from '../../domain/routing/sync-plan.ts';
 import { guardByRules } from '../../storage/guard/guarded-store.ts';
+import { findLost, type LostObject, mendObjects } from '../../syncing/mend-objects.ts';
 import { type SyncResult, syncStores } from '../../syncing/sync-stores.ts';
 import { worstExit } from '../checks/finding.ts';
 import { type CliContext, defineCommand } from '../command.ts';
@@ -22,7 +23,7 @@ import { formatBytes, formatCount } from '../words.ts';
 export const command = defineCommand({
   description:
     'Copies from one store to another what that lacks: objects byte for byte, each read back, and the entries that name them, in order. ' +
-    'A store that was added later is filled from nothing. Interrupted or run again it goes on where it was. Needs neither server nor Temporal. ' +
+    'An object that was removed from the other store is put back. A store that was added later is filled from nothing. Interrupted or run again it goes on where it was. Needs neither server nor Temporal. ' +
     'Exit code 0 where the other store lacks nothing afterwards, 3 or 5 where something cannot be copied.',
   arguments: [],
   options: [
@@ -46,7 +47,8 @@ export const command = defineCommand({
   async run(context, { options }) {
     const config = await context.config();
     const cluster = pickCluster(config, options.cluster);
-    const [fromId, toId] = [options.from, options.to].map((id) => pickStore(config, cluster, id).id);
+    const fromId = pickStore(config, cluster, options.from, '--from').id;
+    const toId = pickStore(config, cluster, options.to, '--to').id;
     const repositories = await openRepositories(cluster, guardByRules);
     try {
       const from = repositoryOf(repositories, fromId);
@@ -54,13 +56,33 @@ export const command = defineCommand({
       if (options.dryRun) return await tellPlan(context, from, to);
       const { parallelTransfers } = cluster.archive;
       const result = await syncWithBar(context, { from, to, repositories, parallelTransfers });
-      context.output.result(documentOf(from, to, result), () => describe(from, to, result));
-      return worstExit([...result.obstacles.map(kindOf), ...stillMissing(to, result.comparison)]);
+      const lost = await findLost({ from, to, signal: context.signal });
+      await mendObjects({ from, to, parallel: parallelTransfers, signal: context.signal }, lost);
+      const done: Synced = { ...result, ...splitLost(lost) };
+      context.output.result(documentOf(from, to, done), () => describe(from, to, done));
+      return worstExit([
+        ...done.obstacles.map(kindOf),
+        ...stillMissing(to, done.comparison),
+        ...done.lacking.map((): ErrorKind => 'refused'),
+      ]);
     } finally {
       await repositories.close();
     }
   },
 });
+
+/** What was done, with the keys of objects that had been removed from the other store. */
+interface Synced extends SyncResult {
+  readonly putBack: readonly string[];
+  /** Removed, and not to be had from the first store either. */
+  readonly lacking: readonly string[];
+}
+
+function splitLost(lost: readonly LostObject[]): Pick<Synced, 'putBack' | 'lacking'> {
+  const keysOf = (elsewhere: LostObject['elsewhere']) =>
+    lost.filter((it) => it.elsewhere === elsewhere).map(({ object }) => object.key);
+  return { putBack: keysOf('same-bytes'), lacking: keysOf('none') };
+}
 
 function repositoryOf({ all }: Repositories, id: string | undefined): Repository {
   const found = all.find(({ store }) => store.id === id);
@@ -81,6 +103,7 @@ async function tellPlan(context: CliContext, from: Repository, to: Repository): 
       ? { store: to.store.id, repositoryId, entries: source.entries.slice(0, 1) }
       : viewOf(to.store.id, state);
   const plan = planSync(source, target);
+  const { putBack, lacking } = splitLost(await findLost({ from, to, signal: context.signal }));
   const document = {
     from: from.store.id,
     to: to.store.id,
@@ -93,16 +116,20 @@ async function tellPlan(context: CliContext, from: Repository, to: Repository): 
       key: object?.key ?? null,
       bytes: object?.lengthBytes ?? 0,
     })),
+    putBack,
+    lacking,
     obstacles: plan.obstacles,
   };
   context.output.result(document, () =>
     [
       `${to.store.id} lacks ${formatCount(document.entries, 'entry', 'entries')} of ${from.store.id}, with ${formatCount(document.objects, 'object')} of ${formatBytes(plan.bytes)}`,
       ...document.steps.map(({ name, key }) => `  ${name}${key === null ? '' : `: ${key}`}`),
+      ...putBack.map((key) => `  removed from ${to.store.id}, to be put back: ${key}`),
+      ...lacking.map((key) => `problem: ${lackingWords(from, to, key)}`),
       ...plan.obstacles.map((obstacle) => `problem: ${wordsOf(obstacle)}`),
     ].join('\n'),
   );
-  return worstExit(plan.obstacles.map(kindOf));
+  return worstExit([...plan.obstacles.map(kindOf), ...lacking.map((): ErrorKind => 'refused')]);
 }
 
 async function syncWithBar(
@@ -141,7 +168,11 @@ async function syncWithBar(
   }
 }
 
-function documentOf(from: Repository, to: Repository, result: SyncResult) {
+function lackingWords(from: Repository, to: Repository, key: string): string {
+  return `${key} was removed from ${to.store.id}, and ${from.store.id} does not have these bytes.`;
+}
+
+function documentOf(from: Repository, to: Repository, result: Synced) {
   return { from: from.store.id, to: to.store.id, dryRun: false, ...result };
 }
 
@@ -151,15 +182,17 @@ function stillMissing({ store }: Repository, { differences }: CatalogComparison)
   return lacks ? ['refused'] : [];
 }
 
-function describe(from: Repository, to: Repository, result: SyncResult): string {
-  const { entries, objects, bytes, obstacles, comparison } = result;
+function describe(from: Repository, to: Repository, result: Synced): string {
+  const { entries, objects, bytes, putBack, lacking, obstacles, comparison } = result;
   const behind = comparison.differences.filter(
     (it) => it.kind === 'missing' && it.store === from.store.id && isMaterial(it),
   );
   return [
     `${to.store.id} got ${formatCount(entries, 'entry', 'entries')}, with ${formatCount(objects, 'object')} of ${formatBytes(bytes)}`,
+    ...putBack.map((key) => `${to.store.id} got back ${key}, which had been removed there`),
+    ...lacking.map((key) => `problem: ${lackingWords(from, to, key)}`),
     ...obstacles.map((obstacle) => `problem: ${wordsOf(obstacle)}`),
-    comparison.verdict === 'equal'
+    comparison.verdict === 'equal' && lacking.length === 0
       ? `${from.store.id} and ${to.store.id} hold the same GTIDs and the same digests`
       : '',
     behind.length === 0

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { openRepositories, type Repository } from '../../archiving/repositories.ts';
+import { openRepositories, type Repositories, type Repository } from '../../archiving/repositories.ts';
 import { pickCluster, pickStore } from '../../config/pick.ts';
 import type { EnvelopeKey } from '../../envelope/keys.ts';
+import { disagreementOf } from '../../restoring/read-union.ts';
 import { type StoreVerification, type VerifyDepth, verifyStore } from '../../verifying/verify-store.ts';
 import { worstExit } from '../checks/finding.ts';
 import { type CliContext, defineCommand } from '../command.ts';
@@ -45,7 +46,7 @@ export const command = defineCommand({
         stores.push(await verifyWithBar(context, repository, repositories.key, depth));
       }
       const comparisons = compareAll(stores);
-      const problems = judgeVerification(stores, comparisons);
+      const problems = judgeVerification(stores, comparisons, disagreementOf(readIn(repositories, stores)));
       const report = verifyReport(cluster.name, depth, stores, comparisons, problems);
       context.output.result(report, () => describeVerification(report, stores));
       return worstExit(problems.map(({ kind }) => kind));
@@ -54,6 +55,14 @@ export const command = defineCommand({
     }
   },
 });
+
+/** The catalogs of the stores that were walked. */
+function readIn({ all }: Repositories, stores: readonly StoreVerification[]) {
+  const walked = new Set(stores.filter(({ status }) => status === 'verified').map(({ store }) => store));
+  return all.flatMap(({ store, catalog: { known } }) =>
+    known === null || !walked.has(store.id) ? [] : [{ id: store.id, state: known }],
+  );
+}
 
 async function verifyWithBar(
   { progress, signal }: CliContext,

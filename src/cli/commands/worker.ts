@@ -35,7 +35,7 @@ export const command = defineCommand({
     region: z.string().optional(),
     listen: z.string().optional(),
   }),
-  async run({ config, output, logger, signal }, { options }) {
+  async run({ config, logger, signal }, { options }) {
     tuneProcess();
     const settled = await config();
     const roles = options.roles === undefined ? ALL_ROLES : parseRoles(options.roles);
@@ -50,11 +50,11 @@ export const command = defineCommand({
       listen: options.listen === undefined ? settled.worker.listen : parseListen(options.listen),
       signal,
       onReady: (queues, served) => {
+        // Said at any level, in the form of the log: what collects it expects JSON lines.
+        const log = logger.child({}, { level: 'info' });
         if (served !== null)
-          output.say(
-            `metrics and health: http://${formatListen(served)}/metrics, /health/live, /health/ready`,
-          );
-        output.say(
+          log.info(`metrics and health: http://${formatListen(served)}/metrics, /health/live, /health/ready`);
+        log.info(
           `pitrail worker ${process.pid} (${roles.map(formatRole).join(', ')}) works on ${queues.join(', ')}`,
         );
       },

@@ -36,6 +36,8 @@ export interface ReadableStore {
   readonly binlogs: ReadonlyMap<string, ReadonlySet<string>>;
   readonly lines: readonly ArchivedLine[];
   readonly windows: readonly RestorableWindow[];
+  /** Where a restore goes that names no timeline; null where nothing is archived. */
+  readonly newestTimeline: number | null;
   readonly deadLetters: readonly SegmentRefusal[];
   readonly damagedPacks: readonly number[];
 }
@@ -84,6 +86,8 @@ export type WatchAnswer =
 export interface ClusterFacts {
   readonly cluster: string;
   readonly stores: readonly StoreFacts[];
+  /** Why a restore that names no timeline is refused, whatever its target; null where the stores read as one history. */
+  readonly disagreement: AppError | null;
   readonly sources: readonly SourceFacts[];
   readonly watch: WatchAnswer;
 }

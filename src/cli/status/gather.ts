@@ -6,9 +6,10 @@ import type { ClusterConfig, ClusterStore, PitrailConfig, SourceConfig } from '.
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import { parseServerUuid, type ServerUuid } from '../../domain/identity.ts';
+import { newestTimeline } from '../../domain/plan-timeline.ts';
 import { restorableWindows } from '../../domain/restore-windows.ts';
 import { readBinaryLogs, readGtidExecuted, readPreviousGtids, readServerFacts } from '../../mysql/facts.ts';
-import { planFacts } from '../../restoring/read-union.ts';
+import { disagreementOf, unionOf } from '../../restoring/read-union.ts';
 import { readCatalog, type StoreCatalog } from '../store-catalog.ts';
 import { askWorkflows } from './ask-workflows.ts';
 import type { ArchivedLine, ClusterFacts, ReadableStore, ServerAnswer, StoreFacts } from './facts.ts';
@@ -38,7 +39,9 @@ export async function gatherCluster(
     server: servers[index] ?? missingAnswer(id),
     workflow: workflows[index] ?? missingAnswer(id),
   }));
-  return { cluster: cluster.name, stores, sources, watch };
+  const known = read.flatMap(({ facts, state }) => (state === null ? [] : [{ id: facts.id, state }]));
+  const disagreement = disagreementOf(known);
+  return { cluster: cluster.name, stores, disagreement, sources, watch };
 }
 
 function missingAnswer(id: string): never {
@@ -65,6 +68,7 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
   const servers = [...new Set(segments.map(({ segment }) => segment.serverUuid))];
   const stored = [...segments, ...state.backups()].map(({ object }) => object.lengthBytes);
   const timelines = [...new Set(segments.map(({ timeline }) => timeline))];
+  const { facts } = unionOf([{ id, state }]);
   return {
     status: 'read',
     id,
@@ -79,7 +83,8 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     archived: GtidSet.unionAll(timelines.map((timeline) => state.archivedThrough(timeline))),
     binlogs: new Map(servers.map((uuid) => [uuid, binlogsOf(state, uuid)])),
     lines: servers.flatMap((uuid) => archivedLine(state, uuid)),
-    windows: restorableWindows(planFacts(id, state)),
+    windows: restorableWindows(facts),
+    newestTimeline: newestTimeline(facts),
     deadLetters: state.deadLetters(),
     damagedPacks,
   };

@@ -13,6 +13,7 @@ export function judgeCluster(facts: ClusterFacts): Problem[] {
     ...facts.stores.flatMap((store) => judgeStore(facts, store)),
     ...judgeDifferences(read, short),
     ...judgeNewestBackup(read),
+    ...judgeDisagreement(facts),
     ...facts.sources.flatMap(judgeSource),
     ...judgeWatch(facts.watch),
   ];
@@ -54,10 +55,25 @@ function judgeRestorable(cluster: string, store: ReadableStore): Problem[] {
       },
     ];
   }
+  const without = judgeNewestTimeline(cluster, store);
+  if (without.length > 0) return without;
   if (last?.kind !== 'restorable' || last.endsAt === 'end-of-archive') return [];
   const why = last.endsAt === 'gap' ? 'transactions are missing' : 'there are transactions without a GTID';
   const message = `From ${store.id}, what came after ${last.toTime ?? last.backupFinishedAt} cannot be restored: ${why} in the archive.`;
   return [{ code: 'ArchiveGap', kind: 'refused', subject, message, hint }];
+}
+
+/** A restore that names no timeline goes to the newest: after a reset that may be one without a base. */
+function judgeNewestTimeline(cluster: string, { id, newestTimeline, windows }: ReadableStore): Problem[] {
+  if (newestTimeline === null || windows.some(({ timeline }) => timeline === newestTimeline)) return [];
+  const others = [...new Set(windows.map(({ timeline }) => timeline))].join(', ');
+  const message = `No base backup in ${id} lies on the newest timeline, ${newestTimeline}, so a restore that names none is refused; what can be restored lies on timeline ${others}.`;
+  const hint = `Take a base backup of the source that is archived there: pitrail backup --cluster ${cluster} --source …. Until then: --timeline`;
+  return [{ code: 'NoBackupOnTimeline', kind: 'refused', subject: id, message, hint }];
+}
+
+function judgeDisagreement({ cluster, disagreement }: ClusterFacts): Problem[] {
+  return disagreement === null ? [] : [problemOf(cluster, disagreement)];
 }
 
 function judgeDeadLetters(store: ReadableStore): Problem[] {

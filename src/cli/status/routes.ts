@@ -79,10 +79,10 @@ function judgeRoute(source: string, { store, circuit, failure, counts, backlog }
     message,
     hint,
   });
-  const waits = `${formatCount(backlog.logs, 'binlog')} of ${source} (${formatBytes(backlog.bytes)}) wait for it`;
+  const waits = `${formatCount(backlog.logs, 'binlog')} of ${source} (${formatBytes(backlog.bytes)}) ${backlog.logs === 1 ? 'waits' : 'wait'} for it`;
   if (circuit.state !== 'closed') {
     const effect = counts === 'stood-in-for' ? 'another store counts in its place' : waits;
-    const message = `Store ${store} is given up since ${circuit.since}: ${circuit.reason} Meanwhile ${effect}.`;
+    const message = `Store ${store} is given up for ${source} since ${circuit.since}: ${circuit.reason} Meanwhile ${effect}.`;
     const hint = `${storeRemedy(circuit.code)} It is tried now and then, and filled by itself when it is back.`;
     return [{ ...problem('StoreCircuitOpen', message, hint), kind: storeFailureKind(circuit.code) }];
   }
@@ -125,7 +125,7 @@ function describeRoute({ store, policy, counts, circuit, backlog, failure }: Sto
   const waiting =
     backlog.logs === 0
       ? 'nothing waits'
-      : `${formatCount(backlog.logs, 'binlog')} wait (${formatBytes(backlog.bytes)})`;
+      : `waiting: ${formatCount(backlog.logs, 'binlog')} (${formatBytes(backlog.bytes)})`;
   const state =
     circuit.state === 'closed'
       ? failure === null

@@ -1,4 +1,4 @@
-import { assertNever, type ErrorKind } from '../../domain/errors.ts';
+import { type AppError, assertNever, type ErrorKind } from '../../domain/errors.ts';
 import type { CatalogDifference } from '../../domain/routing/compare.ts';
 import { type CatalogComparison, compareCatalogs, isMaterial } from '../../domain/routing/compare.ts';
 import type { StoreVerification, VerifiedStore } from '../../verifying/verify-store.ts';
@@ -21,15 +21,23 @@ export function compareAll(stores: readonly StoreVerification[]): CatalogCompari
   );
 }
 
-/** All that is wrong; empty where every store is whole and equal to the others. Pure. */
+/**
+ * All that is wrong; empty where every store is whole and equal to the others. Pure.
+ * @param disagreement why no restore reads the stores together: they may hold the same, and number it otherwise
+ */
 export function judgeVerification(
   stores: readonly StoreVerification[],
   comparisons: readonly CatalogComparison[],
+  disagreement: AppError | null,
 ): VerifyProblem[] {
-  return [
+  const problems = [
     ...stores.flatMap(judgeStore),
     ...comparisons.flatMap(({ differences }) => differences.filter(isMaterial).map(judgeDifference)),
   ];
+  if (disagreement === null || problems.some(({ kind }) => kind === 'conflict')) return problems;
+  const { code, kind, message, hint = '' } = disagreement;
+  const store = comparisons.flatMap((it) => it.stores);
+  return [...problems, { code, kind, store: [...new Set(store)].join(', '), message, hint }];
 }
 
 function judgeStore(verification: StoreVerification): VerifyProblem[] {
@@ -40,14 +48,16 @@ function judgeStore(verification: StoreVerification): VerifyProblem[] {
 }
 
 function judgeObjects({ store, findings, damagedPacks }: VerifiedStore): VerifyProblem[] {
-  const hint =
-    'Another store of the cluster that holds it whole is used by restores. Find out what changed it here.';
   const objects = findings.map(({ key, code, detail }): VerifyProblem => {
+    const hint =
+      code === 'missing'
+        ? `Restores use another store that holds it. Find out who removed it, and put it back: pitrail sync --to ${store} --from …`
+        : 'Another store of the cluster that holds it whole is used by restores. Find out what changed it here, and move it away: pitrail sync puts back what is not there.';
     return {
       code: `Object${pascal(code)}`,
       kind: 'corrupt',
       store,
-      message: `${key} in ${store}: ${detail}.`,
+      message: `${key} in ${store}: ${detail.replace(/\.$/, '')}.`,
       hint,
     };
   });

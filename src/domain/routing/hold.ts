@@ -70,13 +70,17 @@ export function inReserve(source: string): AppError {
   });
 }
 
-/** Texts of equal routes are equal, in whatever order their fields were read. */
+/**
+ * Texts of equal routes are equal, in whatever order their fields were read. The number of the timeline is
+ * left out: each store gives its own.
+ */
 function canonicalRoute(route: HandoffRoute): string {
-  return JSON.stringify(route, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null
+  return JSON.stringify(route, (key, value: unknown) => {
+    if (key === 'timeline') return undefined;
+    return typeof value === 'object' && value !== null
       ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
+      : value;
+  });
 }
 
 function handoffsDiffer(epoch: number, store: string, other: string): AppError {

@@ -83,7 +83,7 @@ export function storesDisagree(conflict: UnionConflict): AppError {
     message: `The stores contradict each other, so nothing was planned from them together. ${explainConflict(conflict)}`,
     hint:
       conflict.kind === 'timeline-unclear' && conflict.timeline === null
-        ? 'Name the timeline (--timeline), or the store (--store) whose history is the right one.'
+        ? 'Name the store (--store) whose numbers are meant, and the timeline (--timeline) where it is not the newest there.'
         : 'See what is wrong: pitrail verify. Name the store whose history is the right one: --store.',
     facts: { conflict: conflict.kind, stores: conflict.stores },
   });

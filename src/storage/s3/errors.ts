@@ -71,7 +71,12 @@ export function s3Error(
   if (code === 'CredentialsProviderError') return credentialsMissing(location, failure.message);
   if (ELSEWHERE.has(code)) return bucketElsewhere(location, failure);
   if (NOT_ACCEPTED.has(code))
-    return storeDenied(location, permission, `${code}: the credentials are not accepted`);
+    return storeDenied(
+      location,
+      permission,
+      `${code}: the credentials are not accepted`,
+      'Correct accessKeyId and secretAccessKey of this store, or what else gives the credentials of this host; they may have expired.',
+    );
   if (DENIED.has(code) || status === 401 || status === 403) return storeDenied(location, permission, code);
   if (ALTERED.has(code)) return storeUnreachable(location, `${code}: bytes were altered on the way`);
   if (code === 'NotImplemented' || status === 501) return unsupported(location, failure);

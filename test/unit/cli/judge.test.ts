@@ -9,6 +9,7 @@ import { reportOf } from '../../../src/cli/status/report.ts';
 import { AppError } from '../../../src/domain/errors.ts';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../../src/domain/identity.ts';
+import { storesDisagree } from '../../../src/domain/union/conflict.ts';
 import type { BinlogScope } from '../../../src/mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../../src/mysql/facts.ts';
 
@@ -175,6 +176,7 @@ const STORE: ReadableStore = {
       endsAt: 'end-of-archive',
     },
   ],
+  newestTimeline: 1,
   deadLetters: [],
   damagedPacks: [],
 };
@@ -212,10 +214,12 @@ function facts(change: {
   workflow?: WorkflowAnswer;
   more?: ClusterFacts['stores'];
   watch?: ClusterFacts['watch'];
+  disagreement?: AppError;
 }): ClusterFacts {
   return {
     cluster: 'shop',
     stores: [{ ...STORE, ...change.store }, ...(change.more ?? [])],
+    disagreement: change.disagreement ?? null,
     sources: [
       {
         id: 'shop-1',
@@ -343,4 +347,13 @@ test('what a store never gets is told with the store that has it, beside what el
     problem?.message ?? '',
     /never gets 2 binlogs with 7 transactions that main holds.*binlog.000004/,
   );
+});
+
+test('a newest timeline without a base, and stores that disagree which one that is, degrade the cluster', () => {
+  const codes = (change: Parameters<typeof facts>[0]) =>
+    judgeCluster(facts(change)).map(({ code, kind }) => [code, kind]);
+  assert.deepEqual(codes({ store: { newestTimeline: 2 } }), [['NoBackupOnTimeline', 'refused']]);
+  const stores = ['main', 's3'];
+  const disagreement = storesDisagree({ kind: 'timeline-unclear', stores, timeline: null });
+  assert.deepEqual(codes({ disagreement }), [['StoresDisagree', 'conflict']]);
 });

@@ -124,3 +124,22 @@ test('where two stores were handed to two heirs in one epoch, neither may write'
     );
   }
 });
+
+test('a handoff that goes on with a timeline is the same one in stores that number it otherwise', () => {
+  const continues = (timeline: number): HandoffRoute => ({
+    kind: 'source',
+    from: { source: 'shop-1', serverUuid: PRIMARY },
+    to: { source: 'shop-2', serverUuid: REPLICA },
+    continuity: { kind: 'continues', timeline, baselineGtids: '' },
+  });
+  const catalog = (store: string, timeline: number) => ({
+    store,
+    epoch: 2,
+    handoffs: [{ epoch: 2, route: continues(timeline) }],
+  });
+  const claimant = { source: 'shop-2', serverUuid: REPLICA, role: 'archived' } as const;
+  assert.deepEqual(claimEverywhere([catalog('main', 1), catalog('s3', 2)], claimant), {
+    kind: 'held',
+    epoch: 2,
+  });
+});

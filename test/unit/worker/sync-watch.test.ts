@@ -50,6 +50,7 @@ test('a binlog counts as discovered once, however often it is found, staged or n
     stage: staged.map(log),
     archive: planned.map((number) => ({ log: log(number), successor: null, stores: ['main'] })),
     backlog: { logs: planned.length, bytes: 0 },
+    stores: [],
   });
   const input = { cluster: 'shop', source: 'shop-1' };
   for (const look of [found([1, 2, 3], [1]), found([], [1, 2]), found([], []), found([4], [2, 3, 4])]) {
@@ -76,4 +77,12 @@ test('a store handoff that must wait is counted apart from one that was refused,
     `binlog_fallback_routing_attempts_total${of('switched')} 1`,
     `binlog_fallback_routing_duration_seconds_count${of('switched')} 1`,
   ]);
+});
+
+test('a binlog that only a store lacks which another one stands in for is in the queue, too', async () => {
+  const stores = [0, 3, 1].map((logs) => ({ backlog: { logs, bytes: 0 } }));
+  const input = { cluster: 'shop', source: 'shop-1' };
+  const found = { stage: [], archive: [], backlog: { logs: 0, bytes: 0 }, stores };
+  watch.done('discoverBinlogs', input, found);
+  assert.match(await exposition.render(), /binlog_queue_depth\{cluster="shop",source="shop-1"\} 3\n/);
 });
