@@ -1,10 +1,9 @@
-import { Context } from '@temporalio/activity';
 import { repositoryIn } from '../src/archiving/repositories.ts';
 import type { ArchiveResources } from '../src/archiving/resources.ts';
 import { pickCluster, pickSource } from '../src/config/pick.ts';
 import type { ContinuityPolicy, HandoffLimits } from '../src/domain/routing/handoff-facts.ts';
 import { type BoundaryEntry, writeBoundary } from '../src/handoff/boundary.ts';
-import { currentLag } from '../src/handoff/current-lag.ts';
+import { currentLag, currentLagSeconds } from '../src/handoff/current-lag.ts';
 import { type Look, lookAt, lookAtCandidate } from '../src/handoff/look.ts';
 import { type ArchiveStanding, firstSource, readStanding } from '../src/handoff/manifests.ts';
 import { type HandoffNote, noteHandoff } from '../src/handoff/note-handoff.ts';
@@ -17,7 +16,7 @@ import {
 } from '../src/handoff/validation.ts';
 import { keepWatch, type Watched, type WatchReport } from '../src/handoff/watch.ts';
 import { faultPoint } from '../src/process/fault.ts';
-import type { ArchiveStatus } from '../workflows/contracts/archive.ts';
+import { askHoldUp } from './ask-hold-up.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { onSource, type SourceName } from './on-source.ts';
 
@@ -125,7 +124,8 @@ export function handoffHostActivities(resources: ArchiveResources) {
       withHeartbeat(async () => {
         const server = resources.server(cluster, source);
         const look = await lookAt(server);
-        const lagSeconds = look.kind === 'reachable' ? await lagOf(resources, { cluster, source }) : 0;
+        const lagSeconds =
+          look.kind === 'reachable' ? await currentLagSeconds(await resources.source(cluster, source)) : 0;
         faultPoint('handoff.current-seen');
         return { look, lagSeconds };
       }),
@@ -137,7 +137,7 @@ export function handoffHostActivities(resources: ArchiveResources) {
         return keepWatch({
           server: resources.server(cluster, source),
           readLag: async () => currentLag(await resources.source(cluster, source)),
-          isPaused: () => isPaused(cluster, source),
+          readHoldUp: () => askHoldUp({ cluster, source }),
           limits,
           known,
           signal,
@@ -170,17 +170,6 @@ export function handoffHostActivities(resources: ArchiveResources) {
 export type HandoffControlActivities = ReturnType<typeof handoffControlActivities>;
 export type HandoffStoreActivities = ReturnType<typeof handoffStoreActivities>;
 export type HandoffHostActivities = ReturnType<typeof handoffHostActivities>;
-
-/** Whether an operator has paused archiving of a source: then its lag is meant. */
-async function isPaused(cluster: string, source: string): Promise<boolean> {
-  const { client } = Context.current();
-  const handle = client.workflow.getHandle(`archive/${cluster}/${source}`);
-  return (await handle.query<ArchiveStatus, []>('status')).mode === 'paused';
-}
-
-async function lagOf(resources: ArchiveResources, { cluster, source }: SourceName): Promise<number> {
-  return (await currentLag(await resources.source(cluster, source))).seconds;
-}
 
 function settingsOf(resources: ArchiveResources, clusterName: string): HandoffSettings {
   const { sources, archive } = pickCluster(resources.config, clusterName);

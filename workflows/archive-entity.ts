@@ -167,7 +167,8 @@ export function carryOf(entity: ArchiveEntity): ArchiveCarry {
 /** Answer of the query `status`. */
 export function statusOf(entity: ArchiveEntity): ArchiveStatus {
   const { input, phase, backlog, retention } = entity;
-  return { ...input, ...carryOf(entity), phase, backlog, retention };
+  const lanes = [...entity.lanes.values()].map(({ store, work }) => ({ store, work }));
+  return { ...input, ...carryOf(entity), phase, backlog, retention, lanes };
 }
 
 /**

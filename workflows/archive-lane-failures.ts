@@ -48,11 +48,15 @@ export function failLane(entity: ArchiveEntity, store: string, error: unknown): 
   if (isCancellation(error)) return;
   // What an open circuit holds back is told by the circuit.
   if (recordOf(entity, store)?.circuit.kind !== 'closed') return;
+  const found = fromFailure(error);
   if (isCounting(entity, store)) {
     entity.laneFailures = [...entity.laneFailures, error];
+    // What the store itself refused stays with it until it takes something; it does not rest.
+    if (found !== undefined && typeof found.facts['location'] === 'string')
+      update(entity, store, { failure: failureOf(found, nowText()), restUntilMs: Date.now() });
     return;
   }
-  const described = fromFailure(error) ?? describeFailure(error);
+  const described = found ?? describeFailure(error);
   workflowLog.warn('store does not keep up', { store, code: described.code, reason: described.message });
   update(entity, store, { failure: failureOf(described, nowText()), restUntilMs: Date.now() + REST_MS });
 }

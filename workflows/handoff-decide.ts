@@ -72,7 +72,10 @@ async function lookAtCurrent(run: HandoffRun, { from }: ArchiveStanding): Promis
     return { ...from, reach: away, queue, lagSeconds: 0 };
   }
   const queue = { kind: 'served' } as const;
-  const { look, lagSeconds } = seen;
+  const { look } = seen;
+  // A watch has seen what its lag is due to; one that found the source away says nothing of that.
+  const isLagMeant = trigger.kind === 'operator' || trigger.finding === 'lag';
+  const lagSeconds = isLagMeant ? seen.lagSeconds : 0;
   const serverUuid = from.serverUuid ?? (look.kind === 'reachable' ? look.serverUuid : null);
   const isIt = look.kind === 'reachable' && look.serverUuid === serverUuid;
   if (!isIt) return { source: from.source, serverUuid, reach: away, queue, lagSeconds: 0 };

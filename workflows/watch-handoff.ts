@@ -1,6 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
 import type { HandoffSettings } from '../activities/handoff.ts';
+import { afterHandoff } from '../src/domain/routing/watch.ts';
 import type { ArchiveStanding } from '../src/handoff/manifests.ts';
 import { describeFailure } from './archive-failures.ts';
 import type { FallbackHandoffInput, HandoffResult } from './contracts/handoff.ts';
@@ -16,13 +17,13 @@ const VALIDATE_SECONDS = 60;
 
 /**
  * Hands the archive to the first source that can go on: the fallbacks in their order, then those that
- * were archived before. Returns false where none can.
+ * were archived before. Returns false where none can, or none has to any more.
  */
 export async function handOverToFallback(
   watch: Watch,
   { fallbacks, sources }: HandoffSettings,
   { from, epoch }: ArchiveStanding,
-  { sinceMs }: Failing,
+  { kind, sinceMs }: Failing,
 ): Promise<boolean> {
   const archived = sources.filter(({ role }) => role === 'archived').map(({ id }) => id);
   for (const to of [...fallbacks, ...archived]) {
@@ -35,15 +36,20 @@ export async function handOverToFallback(
         from: from.source,
         policy: null,
         mode: 'hand-over',
-        trigger: { kind: 'watch', failingSince: new Date(sinceMs).toISOString() },
+        trigger: { kind: 'watch', finding: kind, failingSince: new Date(sinceMs).toISOString() },
         waitSeconds: VALIDATE_SECONDS,
         validateSeconds: VALIDATE_SECONDS,
       },
       epoch + 1,
     );
     watch.status.lastHandoffs = [...watch.status.lastHandoffs, made].slice(-MAX_REMEMBERED);
+    if (made.outcome === 'stayed') {
+      // It is back, or was not seen well enough: what is known of its lag stays.
+      watch.status.known = { ...watch.status.known, failingSinceMs: null };
+      return false;
+    }
     if (made.outcome !== 'failed') {
-      watch.status.known = { ...watch.status.known, failingSinceMs: null, stuck: null };
+      watch.status.known = afterHandoff(watch.status.known, kind, Date.now());
       return true;
     }
   }

@@ -1,6 +1,7 @@
 import { isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { HandoffHostActivities, HandoffSettings } from '../activities/handoff.ts';
 import type { AppError } from '../src/domain/errors.ts';
+import type { WatchFinding } from '../src/domain/routing/watch.ts';
 import { describeFailure } from './archive-failures.ts';
 import { hostQueue } from './queues.ts';
 import { unknownSource } from './unknown-source.ts';
@@ -11,10 +12,8 @@ const HEARTBEAT_SECONDS = 6;
 /** A queue that nobody polls is found after so long at least; one that is only busy answers before. */
 const LEAST_PATIENCE_SECONDS = 2;
 
-/** Since when the archived source has failed; milliseconds since 1970. */
-export interface Failing {
-  readonly sinceMs: number;
-}
+/** How the archived source fails, and since when; milliseconds since 1970. */
+export type Failing = Exclude<WatchFinding, { readonly kind: 'well' }>;
 
 /** Watches a source from its own host. Returns null where all is well after some minutes. */
 export async function lookAfter(
@@ -39,7 +38,7 @@ export async function lookAfter(
   try {
     const { finding, known: seen } = await keepWatch({ cluster: watch.input.cluster, source, known });
     watch.status.known = seen;
-    return finding.kind === 'well' ? null : { sinceMs: finding.sinceMs };
+    return finding.kind === 'well' ? null : finding;
   } catch (error) {
     if (isCancellation(error)) throw error;
     return failed(watch, settings, askedAtMs, describeFailure(error));
@@ -63,5 +62,5 @@ function failed(
   // One worker may have died and the next one be there; a second one that is lost has frozen.
   const isSure = error.code === 'WorkerGone' || known.failingSinceMs !== null;
   const isFailed = isSure && Date.now() - sinceMs >= limits.silentSeconds * 1000;
-  return isFailed ? { sinceMs } : null;
+  return isFailed ? { kind: 'unreachable', sinceMs } : null;
 }

@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { HandoffSettings } from '../activities/handoff.ts';
+import { newlyWatched } from '../src/domain/routing/watch.ts';
 import type { ArchiveStanding } from '../src/handoff/manifests.ts';
 import { describeFailure } from './archive-failures.ts';
 import {
@@ -29,15 +30,14 @@ const MAX_WATCHES = 200;
 /** Until the next try where no fallback could take over, or the catalogs cannot be read. */
 const PAUSE = '10 seconds';
 
-const NOTHING: WatchCarry['known'] = { serverUuid: null, failingSinceMs: null, stuck: null };
-
 /**
  * Watches the source that holds the archive of a cluster, and hands the archive to a fallback where that
  * fails. Id `watch/{cluster}`. Ends where pitrail.yaml names no fallback any more.
  */
 export async function watchCluster(input: WatchClusterInput, carried?: WatchCarry): Promise<void> {
   const request = decode(WATCH_CLUSTER, input);
-  const carry = carried === undefined ? { known: NOTHING, lastHandoffs: [] } : decode(WATCH_CARRY, carried);
+  const carry =
+    carried === undefined ? { known: newlyWatched(null), lastHandoffs: [] } : decode(WATCH_CARRY, carried);
   const watch: Watch = {
     input: request,
     status: { ...request, ...carry, source: null, phase: 'starting', trouble: null },
@@ -79,7 +79,8 @@ async function watchHolder(
 ): Promise<void> {
   const { source, serverUuid } = standing.from;
   const { known } = watch.status;
-  watch.status.known = known.serverUuid === serverUuid ? known : { ...NOTHING, serverUuid };
+  watch.status.known =
+    known.serverUuid === serverUuid ? known : newlyWatched(serverUuid, known.lagHandoffsMs);
   watch.status.source = source;
   show(watch, 'watching');
   const failing = await untilMoved(watch, () => lookAfter(watch, settings, source));

@@ -14,33 +14,33 @@ import { within } from './within.ts';
 const LAG_MS = 5_000;
 const STORE_MS = 3_000;
 
-/** How far the archive is behind the closed logs of a source. */
-export interface CurrentLag extends ArchiveLag {
-  /** Age of the oldest transaction that is not archived; 0 where that is not known. */
-  readonly seconds: number;
-}
-
-const UNKNOWN: CurrentLag = { transactions: 0, since: null, seconds: 0 };
-
-/** Computes the lag of a source against all stores that answer; unknown where something does not. @throws config, bug */
-export async function currentLag(context: ArchiveSourceContext): Promise<CurrentLag> {
+/**
+ * How far the archive is behind the closed logs of a source, against all stores that answer; null where
+ * something does not. @throws config, bug
+ */
+export async function currentLag(context: ArchiveSourceContext): Promise<ArchiveLag | null> {
   try {
     return await within(LAG_MS, context.source.id, () => readLag(context));
   } catch (error) {
     if (!(error instanceof AppError) || error.kind === 'bug' || error.kind === 'config') throw error;
-    return UNKNOWN;
+    return null;
   }
 }
 
-function readLag(context: ArchiveSourceContext): Promise<CurrentLag> {
+/** Age in seconds of the oldest transaction that is not archived; 0 where there is none, or it is not known. */
+export async function currentLagSeconds(context: ArchiveSourceContext): Promise<number> {
+  const lag = await currentLag(context);
+  return lag === null ? 0 : (lagSeconds(lag, Date.now()) ?? 0);
+}
+
+function readLag(context: ArchiveSourceContext): Promise<ArchiveLag> {
   return context.withSession(async (session) => {
     const { serverUuid, gtidExecuted } = await readServerFacts(session);
     const logs = await readLagLogs(context, session);
     // What the open log holds cannot be archived yet, however long the server keeps it open.
     const begun = logs.at(-1)?.previousGtids ?? gtidExecuted;
     const covered = await coveredWhereItCounts(context, serverUuid);
-    const lag = archiveLag(logs.slice(0, -1), GtidSet.parse(begun), covered);
-    return { ...lag, seconds: lagSeconds(lag, Date.now()) ?? 0 };
+    return archiveLag(logs.slice(0, -1), GtidSet.parse(begun), covered);
   });
 }
 

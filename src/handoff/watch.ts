@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerContext } from '../archiving/resources.ts';
-import { assertNever } from '../domain/errors.ts';
+import type { ArchiveLag } from '../domain/routing/archive-lag.ts';
 import type { HandoffLimits } from '../domain/routing/handoff-facts.ts';
+import { type HoldUp, lagSight } from '../domain/routing/hold-up.ts';
 import { judgeWatch, type Watched, type WatchFinding } from '../domain/routing/watch.ts';
-import type { CurrentLag } from './current-lag.ts';
 import { lookAt } from './look.ts';
 
 export type { Watched } from '../domain/routing/watch.ts';
@@ -23,9 +23,10 @@ export type WatchReport = {
 
 export interface WatchOptions {
   readonly server: ServerContext;
-  readonly readLag: () => Promise<CurrentLag>;
-  /** Whether archiving of the source is paused on purpose. */
-  readonly isPaused: () => Promise<boolean>;
+  /** Null where it is not known. */
+  readonly readLag: () => Promise<ArchiveLag | null>;
+  /** Asks the workflow that archives the source what keeps a log from being archived. */
+  readonly readHoldUp: () => Promise<HoldUp>;
   readonly limits: HandoffLimits;
   readonly known: Watched;
   readonly signal: AbortSignal;
@@ -53,21 +54,13 @@ async function lookOnce(
   known: Watched,
   depth: 'with-lag' | 'reach-only',
 ): Promise<WatchReport> {
-  const { server, limits } = options;
+  const { server, limits, readLag, readHoldUp } = options;
   const startedAtMs = Date.now();
   const look = await lookAt(server);
   const reach = look.kind === 'reachable' && isSame(known, look.serverUuid) ? 'reachable' : 'unreachable';
-  const lag = reach === 'reachable' && depth === 'with-lag' ? await options.readLag() : null;
-  const judged = judgeWatch(known, { startedAtMs, nowMs: Date.now(), reach, lag }, limits);
-  switch (judged.finding.kind) {
-    case 'well':
-    case 'unreachable':
-      return judged;
-    case 'lag':
-      return (await options.isPaused()) ? { finding: { kind: 'well' }, known: judged.known } : judged;
-    default:
-      return assertNever(judged.finding);
-  }
+  const isAsked = reach === 'reachable' && depth === 'with-lag';
+  const lag = isAsked ? await lagSight(await readLag(), readHoldUp) : null;
+  return judgeWatch(known, { startedAtMs, nowMs: Date.now(), reach, lag }, limits);
 }
 
 /** Another server under the source's name is not the one that is archived. */

@@ -193,6 +193,8 @@ export interface ArchiveStatus extends ArchiveCarry {
   readonly backlog: { readonly logs: number; readonly bytes: number };
   /** How long the server keeps what is not archived; null before the first look of a run. */
   readonly retention: RetentionAlarm | null;
+  /** What is under way for each store: logs go to it, it is filled from another one, or tried now and then. */
+  readonly lanes: readonly { readonly store: string; readonly work: 'transfer' | 'fill' | 'probe' }[];
 }
 
 /** Result of the update `archiveNow`: what became of the logs that were closed when it was asked. */

@@ -18,7 +18,9 @@ export interface FallbackHandoffInput {
   /** `dry-run`: decides, and changes nothing. */
   readonly mode: 'hand-over' | 'dry-run';
   /** `watch`: only where something is wrong with the current source, and was since that time (RFC 3339). */
-  readonly trigger: { readonly kind: 'operator' } | { readonly kind: 'watch'; readonly failingSince: string };
+  readonly trigger:
+    | { readonly kind: 'operator' }
+    | { readonly kind: 'watch'; readonly finding: 'unreachable' | 'lag'; readonly failingSince: string };
   /** How long it may wait for transactions that the new source is about to have. */
   readonly waitSeconds: number;
   /** How long continuity and lag may take to be proven behind the boundary. */
@@ -38,7 +40,11 @@ export const FALLBACK_HANDOFF: Contract<FallbackHandoffInput> = {
     trigger: z
       .discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('operator') }),
-        z.strictObject({ kind: z.literal('watch'), failingSince: z.iso.datetime({ offset: true }) }),
+        z.strictObject({
+          kind: z.literal('watch'),
+          finding: z.enum(['unreachable', 'lag']),
+          failingSince: z.iso.datetime({ offset: true }),
+        }),
       ])
       .default({ kind: 'operator' }),
     waitSeconds: seconds.default(60),

@@ -34,7 +34,8 @@ export interface WatchCarry {
 const watched: z.ZodType<Watched> = z.strictObject({
   serverUuid: z.string().nullable(),
   failingSinceMs: z.number().nullable(),
-  stuck: z.strictObject({ log: z.string(), sinceMs: z.number() }).nullable(),
+  stuck: z.strictObject({ log: z.string(), seenAtMs: z.number(), blamedMs: z.number() }).nullable(),
+  lagHandoffsMs: z.array(z.number()),
 });
 
 export const WATCH_CARRY: Contract<WatchCarry> = {

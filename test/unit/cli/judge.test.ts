@@ -206,6 +206,7 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     stores: [],
     standIns: [],
     retention: null,
+    lanes: [],
   },
 };
 
@@ -251,7 +252,7 @@ test('where fallbacks are named, it is told that nobody watches, and why nobody 
     source: 'shop-1',
     phase: 'watching',
     trouble: null,
-    known: { serverUuid: UUID, failingSinceMs: null, stuck: null },
+    known: { serverUuid: UUID, failingSinceMs: null, stuck: null, lagHandoffsMs: [] },
     lastHandoffs: [],
   } as const;
   const watched = (more: object) =>
