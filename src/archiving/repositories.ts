@@ -6,6 +6,7 @@ import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
 import { formatInstant, type Micros } from '../domain/time.ts';
 import { type EnvelopeKey, loadKeyFile, noEncryption } from '../envelope/keys.ts';
+import { guardSilence } from '../storage/guard/guarded-store.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { openStore } from '../storage/open-store.ts';
 import type { Signature } from './commit.ts';
@@ -29,12 +30,12 @@ export interface Repositories {
 
 /**
  * Opens every store of a cluster, with key and signing keys. Nothing is read from the stores yet.
- * `guard` is put around each store.
+ * `guard` is put around each store: one that is partitioned must not hold up what another could do.
  * @throws config, refused where a key is absent or exposed
  */
 export async function openRepositories(
   cluster: ClusterConfig,
-  guard: (store: ObjectStore, rules: StoreRules) => ObjectStore = (store) => store,
+  guard: (store: ObjectStore, rules: StoreRules) => ObjectStore = guardSilence,
 ): Promise<Repositories> {
   const key = await loadEncryptionKey(cluster.encryption);
   const { keyFile, publicKeyFile } = cluster.signing;

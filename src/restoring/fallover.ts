@@ -154,7 +154,7 @@ export class FalloverReader {
         return;
       } catch (error) {
         signal?.throwIfAborted();
-        if (!(error instanceof AppError) || error.kind !== 'unavailable' || attempt === attempts) throw error;
+        if (!isMomentary(error) || attempt === attempts) throw error;
         const abort = signal === undefined ? {} : { signal };
         await sleep(retryDelayMs(WAIT, attempt, Math.random()), undefined, abort);
       }
@@ -221,6 +221,11 @@ export function isStoresDiffer(error: unknown): error is AppError {
 function isOfStore(error: unknown): error is AppError {
   if (!(error instanceof AppError) || error.code === STORES_DIFFER) return false;
   return error.kind !== 'usage' && error.kind !== 'bug';
+}
+
+/** True where asking again at once may help. One that was silent was asked, and waited for, by its guard. */
+function isMomentary(error: unknown): boolean {
+  return error instanceof AppError && error.kind === 'unavailable' && error.code !== 'StoreStalled';
 }
 
 const STORES_DIFFER = 'StoresDiffer';

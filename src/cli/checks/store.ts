@@ -2,6 +2,7 @@ import { type Catalog, openCatalog } from '../../catalog/catalog.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { loadTrustedKey } from '../../catalog/keys.ts';
 import type { ClusterConfig, StoreConfig } from '../../config/types.ts';
+import { guardSilence } from '../../storage/guard/guarded-store.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { probeStore } from '../../storage/probe.ts';
@@ -31,7 +32,7 @@ async function checkStore(cluster: ClusterConfig, config: StoreConfig): Promise<
   const part = `store ${cluster.name}/${config.id}`;
   const state: CatalogState[] = [];
   const findings = await findingsOf(part, async () => {
-    const store = await openStore(config);
+    const store = guardSilence(await openStore(config));
     try {
       const probed = await findingsOf(part, () => probe(part, store));
       // What is out of reach has been said once.

@@ -46,6 +46,14 @@ export function guardByRules(store: ObjectStore, { limitBytesPerSecond }: StoreR
   return guardStore(store, { limitBytesPerSecond, patience: DEFAULT_PATIENCE });
 }
 
+/**
+ * Guards a store against silence alone. The limit of pitrail.yaml is that of a worker: who restores, or looks, takes
+ * what the line gives.
+ */
+export function guardSilence(store: ObjectStore): ObjectStore {
+  return guardStore(store, { limitBytesPerSecond: null, patience: DEFAULT_PATIENCE });
+}
+
 class GuardedStore implements ObjectStore {
   readonly id: string;
   readonly kind: ObjectStore['kind'];
