@@ -11,11 +11,17 @@ import { syncStores } from '../src/syncing/sync-stores.ts';
 import type { Beat } from './heartbeat.ts';
 import { type HeldName, onSource, type SourceName } from './on-source.ts';
 
-export interface StoreInput extends SourceName {
+/** Work on one store, which the workflow tries again and not Temporal. */
+export interface StoreTry {
+  /** How many tries have failed before. */
+  readonly earlierTries: number;
+}
+
+export interface StoreInput extends SourceName, StoreTry {
   readonly store: string;
 }
 
-export interface FillInput extends SourceName {
+export interface FillInput extends SourceName, StoreTry {
   /** The store that has it. */
   readonly from: string;
   /** The store that lacks it. */

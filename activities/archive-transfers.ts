@@ -8,7 +8,7 @@ import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { uploadSegment } from '../src/archiving/upload.ts';
 import { AppError } from '../src/domain/errors.ts';
 import type { StoredObject } from '../src/domain/segment.ts';
-import { archiveFillActivities } from './archive-stores.ts';
+import { archiveFillActivities, type StoreTry } from './archive-stores.ts';
 import type { Beat } from './heartbeat.ts';
 import { onSource, type SourceName } from './on-source.ts';
 
@@ -24,7 +24,7 @@ export interface SealSummary {
   readonly storedBytes: number;
 }
 
-export interface UploadInput extends SourceName {
+export interface UploadInput extends SourceName, StoreTry {
   readonly log: LogRef;
   readonly store: string;
   /** `follows`: nobody waits for it, so that it takes nothing from those that are waited for. */

@@ -24,7 +24,7 @@ import { AppError } from '../src/domain/errors.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
 import type { StorePolicy } from '../src/domain/routing/store-policy.ts';
 import { readServerFacts } from '../src/mysql/facts.ts';
-import { archiveStoreCareActivities } from './archive-stores.ts';
+import { archiveStoreCareActivities, type StoreTry } from './archive-stores.ts';
 import type { StoredIn } from './archive-transfers.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { type HeldName, onSource, type SourceName } from './on-source.ts';
@@ -56,7 +56,7 @@ export interface DiscoverInput extends SourceName {
   readonly givenUp: readonly LetterRef[];
 }
 
-export interface CommitInput extends HeldName {
+export interface CommitInput extends HeldName, StoreTry {
   readonly log: LogRef;
   readonly stored: StoredIn;
 }

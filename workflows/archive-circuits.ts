@@ -3,7 +3,13 @@ import { fromFailure } from '../activities/failures.ts';
 import type { StoreFailure } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { fullJitterMs } from '../src/domain/routing/backoff.ts';
-import { admit, type CircuitEvent, STORE_TRY, stepCircuit } from '../src/domain/routing/circuit.ts';
+import {
+  admit,
+  type CircuitEvent,
+  failuresSoFar,
+  STORE_TRY,
+  stepCircuit,
+} from '../src/domain/routing/circuit.ts';
 import { isStoreFailure, storeFailureKind, storeRemedy } from '../src/domain/routing/store-failures.ts';
 import { storeTries } from './archive-activities.ts';
 import { type ArchiveEntity, failureOf } from './archive-entity.ts';
@@ -13,6 +19,7 @@ import { nowText } from './now.ts';
 /**
  * Does work on a store and tries it again with growing pauses, until it succeeds or the store's circuit
  * opens. After a failure the store is asked for something small first, before much is sent again.
+ * The work is told how many tries have failed before.
  *
  * @throws why its circuit is open, where it is; what the work throws for reasons of its own
  */
@@ -20,13 +27,13 @@ export async function onStore<T>(
   entity: ArchiveEntity,
   host: string,
   store: string,
-  work: () => Promise<T>,
+  work: (earlierTries: number) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     if (circuitOf(entity, store).kind !== 'closed') throw heldBack(entity, store);
     try {
-      if (attempt > 0) await storeTries(host).reachStore({ ...entity.input, store });
-      const done = await work();
+      if (attempt > 0) await storeTries(host).reachStore({ ...entity.input, store, earlierTries: attempt });
+      const done = await work(attempt);
       step(entity, store, { kind: 'succeeded', work: 'transfer', atMs: Date.now() });
       return done;
     } catch (error) {
@@ -59,7 +66,8 @@ export async function probeUntilBack(entity: ArchiveEntity, host: string, store:
     entity.probesAsked.delete(store);
     step(entity, store, { kind: 'probe-started', atMs: Date.now() });
     try {
-      await storeTries(host).reachStore({ ...entity.input, store });
+      const earlierTries = failuresSoFar(circuitOf(entity, store));
+      await storeTries(host).reachStore({ ...entity.input, store, earlierTries });
     } catch (error) {
       const failure = storeFailureOf(error);
       // Anything else is an answer: the next look says what is wrong there.

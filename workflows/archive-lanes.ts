@@ -80,8 +80,8 @@ async function fill(
   from: string,
   store: string,
 ): Promise<void> {
-  const filled = await onStore(entity, host, store, () =>
-    transferActivities(host).fillStore({ ...entity.input, from, to: store }),
+  const filled = await onStore(entity, host, store, (earlierTries) =>
+    transferActivities(host).fillStore({ ...entity.input, from, to: store, earlierTries }),
   );
   if (filled.kind === 'holder-failed') {
     noteFailure(entity, from, filled.failure);
@@ -113,8 +113,8 @@ async function transferLogs(
     try {
       if (outcome.status === 'failed') throw outcome.error;
       const { value } = outcome;
-      const summary = await onStore(entity, settings.host, store, () =>
-        commit(entity, settings.host, log, value),
+      const summary = await onStore(entity, settings.host, store, (earlierTries) =>
+        commit(entity, settings.host, log, value, earlierTries),
       );
       forget(entity, log);
       if (noteCommitted(entity, store, log, summary)) {
@@ -139,8 +139,8 @@ async function sealAndUpload(
 ): Promise<StoredIn> {
   await sealOnce(entity, host, planned);
   const { log } = planned;
-  return onStore(entity, host, store, () =>
-    transferActivities(host).uploadSegment({ ...entity.input, log, store, pace }),
+  return onStore(entity, host, store, (earlierTries) =>
+    transferActivities(host).uploadSegment({ ...entity.input, log, store, pace, earlierTries }),
   );
 }
 
@@ -165,17 +165,18 @@ async function commit(
   host: string,
   log: LogRef,
   stored: StoredIn,
+  earlierTries: number,
 ): Promise<CommitSummary> {
   await switchDone(entity);
   const { epoch, ...name } = held(entity);
   try {
-    return await storeTries(host).commitSegment({ ...name, epoch, log, stored });
+    return await storeTries(host).commitSegment({ ...name, epoch, log, stored, earlierTries });
   } catch (error) {
     if (isCancellation(error) || fromFailure(error)?.code !== 'StaleEpoch') throw error;
     await switchDone(entity);
     const now = held(entity).epoch;
     if (now <= epoch) throw error;
-    return storeTries(host).commitSegment({ ...name, epoch: now, log, stored });
+    return storeTries(host).commitSegment({ ...name, epoch: now, log, stored, earlierTries });
   }
 }
 

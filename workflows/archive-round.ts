@@ -85,7 +85,9 @@ async function reachUnread(entity: ArchiveEntity, host: string, found: Discovery
     const standing = found.stores.find((it) => it.store === store);
     if (standing?.failure == null || circuitOf(entity, store).kind !== 'closed') continue;
     try {
-      await onStore(entity, host, store, () => storeTries(host).reachStore({ ...entity.input, store }));
+      await onStore(entity, host, store, (earlierTries) =>
+        storeTries(host).reachStore({ ...entity.input, store, earlierTries }),
+      );
       // What was found without it is looked at anew.
       entity.wake = true;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { StoreTry } from '../../activities/archive-stores.ts';
 import { fromFailure } from '../../activities/failures.ts';
 import type { AppError } from '../domain/errors.ts';
 import { binlogIndex, isBinlogName } from '../domain/identity.ts';
@@ -68,7 +69,7 @@ function noteFailure(
     ...sync.placeOf(cluster, source, textIn(input, 'store') || (failedStore?.store ?? '')),
     phase: phaseOf(what.activityType) ?? 'other',
     errorCode: error.code,
-    retryCount: what.attempt - 1,
+    retryCount: what.attempt - 1 + earlierTries(input),
     binlogIndex: binlog === null || !isBinlogName(binlog) ? null : binlogIndex(binlog),
   };
   if (phaseOf(what.activityType) !== undefined) syncFailed(failure, now());
@@ -99,6 +100,12 @@ function binlogOf(input: unknown, { facts }: AppError): string | null {
   const holders = ['log', 'planned', 'letter', 'refusal'].map((key) => fieldOf(input, key));
   const logs = [input, ...holders, ...holders.map((holder) => fieldOf(holder, 'log'))];
   return logs.map((log) => textIn(log, 'binlog')).find((name) => name !== '') ?? null;
+}
+
+/** A store that fails is tried again by the workflow: each try is an activity of its own, which is told of those before. */
+function earlierTries(input: unknown): number {
+  const tries = fieldOf(input, 'earlierTries' satisfies keyof StoreTry);
+  return typeof tries === 'number' ? tries : 0;
 }
 
 function textIn(value: unknown, key: string): string {

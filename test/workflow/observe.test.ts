@@ -148,7 +148,18 @@ for (const [store, server] of [
       [last?.['provider'], last?.['cluster'], last?.['source'], last?.['run_id'], last?.['trace_id']],
       [store, 'shop', 'shop-1', runId, runId.replaceAll('-', '')],
     );
-    assert.equal(typeof last?.['retry_count'], 'number');
+    const retries = async () =>
+      (await events('step-failed'))
+        .filter((it) => it['store'] === store && it['step'] === 'reachStore')
+        .map((it) => Number(it['retry_count']));
+    // Each try is an activity of its own; the count goes on from the transfers to the probes of the open circuit.
+    await until('it was tried often', async () => (await retries()).some((count) => count >= 5), 200_000);
+    const probes = (await retries()).filter((count) => count >= 3);
+    assert.deepEqual(
+      probes,
+      probes.map((_, n) => n + 3),
+    );
+    assert.ok((await metric('binlog_sync_failed_total', { ...code, retry_count: '4' })) > 0);
     assert.ok(last !== undefined && 'binlog_index' in last);
     await server().start();
     await until('it is archived', async () => (await world.pitrail('archive', '--once')).code === 0);

@@ -178,6 +178,14 @@ export function admit(
   }
 }
 
+/** How many tries of a store have failed in a row. */
+export function failuresSoFar(
+  circuit: Circuit,
+  { threshold }: Pick<CircuitSettings, 'threshold'> = DEFAULT_CIRCUIT,
+): number {
+  return circuit.kind === 'closed' ? circuit.failuresInRow : threshold + circuit.failedProbes;
+}
+
 function dueAt(atMs: number, nowMs: number): Admission {
   return nowMs >= atMs ? { kind: 'probe' } : { kind: 'hold', untilMs: atMs };
 }
