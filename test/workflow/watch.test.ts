@@ -7,6 +7,8 @@ import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
 
 /** From the moment that the source counts as failed to the first log of the next one in the archive. */
 const MAX_REROUTE_MS = 10_000;
+/** What the catalog and Temporal note may differ by: both round to milliseconds. */
+const ROUNDING_MS = 5;
 
 let world: HandoffWorld;
 
@@ -33,6 +35,21 @@ async function reroutedAt(serverUuid: string): Promise<number | null> {
   return first === undefined ? null : Date.parse(first.writtenAt);
 }
 
+/** How long it took from the detection, which is when Temporal began the handoff, to the first log of the next source. */
+async function assertReroutedInTime(epoch: number, serverUuid: string): Promise<void> {
+  const { startTime } = await world.client.workflow.getHandle(`handoff/shop/${epoch}`).describe();
+  const boundary = (await world.rawEntries()).find(
+    ({ body, epoch: of }) => body.kind === 'handoff' && of === epoch,
+  );
+  const detectedAt = startTime.getTime();
+  const boundaryAt = Date.parse(boundary?.writtenAt ?? '');
+  const firstAt = (await reroutedAt(serverUuid)) ?? Number.NaN;
+  const told = `detected at ${detectedAt}, boundary after ${boundaryAt - detectedAt} ms, first log after ${firstAt - detectedAt} ms`;
+  process.stdout.write(`# epoch ${epoch}: ${told}\n`);
+  assert.ok(detectedAt <= boundaryAt + ROUNDING_MS && boundaryAt <= firstAt, told);
+  assert.ok(firstAt - detectedAt <= MAX_REROUTE_MS, told);
+}
+
 async function startHostWorker(): Promise<RunningProcess> {
   return world.startWorker({}, ['--roles', 'host:db-1']);
 }
@@ -56,6 +73,7 @@ test('a source whose server dies is handed to its fallback within seconds, by it
   assert.ok(boundary?.body.kind === 'handoff');
   assert.equal(boundary.body.reason, 'source-unreachable');
   assert.ok(Date.parse(boundary.writtenAt) - diedAt >= 5_000, 'not before its time');
+  await assertReroutedInTime(2, world.replica.serverUuid);
   await until('it watches the replica', async () => {
     const { source, phase } = await world.watching();
     return source === 'shop-2' && phase === 'watching';
@@ -85,6 +103,7 @@ test('a host whose worker is gone is handed over, too, and one that comes back s
   await until('the replica is archived', async () => (await reroutedAt(world.replica.serverUuid)) !== null);
   const tookMs = ((await reroutedAt(world.replica.serverUuid)) ?? 0) - goneAt;
   process.stdout.write(`# first rerouted log ${tookMs} ms after the worker died\n`);
+  await assertReroutedInTime(4, world.replica.serverUuid);
   const boundary = (await world.rawEntries()).findLast(({ body }) => body.kind === 'handoff');
   assert.ok(boundary?.body.kind === 'handoff');
   assert.ok(['source-unreachable', 'queue-silent'].includes(boundary.body.reason), boundary.body.reason);
