@@ -2,6 +2,21 @@ import { AppError, type ErrorFacts } from '../domain/errors.ts';
 import type { Sha256 } from '../domain/identity.ts';
 import type { ReadOptions } from './object-store.ts';
 
+/** What an error of a request to a bucket says, without the request (which carries credentials). */
+export interface RequestFailure {
+  /** HTTP status; null where no answer came. */
+  readonly status: number | null;
+  /** The reason that the store names, or the system's code for network errors. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** For people: what went wrong with a request, in one line. */
+export function shown({ code, status, message }: RequestFailure): string {
+  const told = message === '' || message === code ? '' : `: ${message.slice(0, 200)}`;
+  return `${code}${status === null || code.endsWith(` ${status}`) ? '' : ` ${status}`}${told}`;
+}
+
 /** `read` of a key under which nothing lies. */
 export function objectMissing(location: string, key: string): AppError {
   return new AppError({
@@ -37,6 +52,33 @@ export function storeNotProven(location: string, detail: string): AppError {
     message: `What answers for ${location} did not prove over TLS that it is the store (${detail}), so nothing was sent to it.`,
     hint: 'Give the file of the authority that signed its certificate (caFile), or correct the name in the endpoint.',
     facts: { location, detail },
+  });
+}
+
+/** There is no bucket of the configured name. */
+export function bucketMissing(location: string): AppError {
+  return new AppError({
+    code: 'BucketMissing',
+    kind: 'config',
+    message: `The bucket of ${location} does not exist: nothing can be stored or found there.`,
+    hint: 'Create the bucket, or correct its name, endpoint and region in the configuration.',
+    facts: { location },
+  });
+}
+
+/** The store refuses a request for what it asks. */
+export function storeRejected(
+  location: string,
+  permission: string,
+  failure: RequestFailure,
+  hint: string,
+): AppError {
+  return new AppError({
+    code: 'StoreRejected',
+    kind: 'refused',
+    message: `${location} rejects ${permission} (${shown(failure)}): the same request would fail again.`,
+    hint,
+    facts: { location, permission, error: failure.code, status: failure.status },
   });
 }
 

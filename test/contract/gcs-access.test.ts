@@ -162,6 +162,27 @@ async function withEnvironment(variables: Readonly<Record<string, string>>, act:
   }
 }
 
+test('no token follows an upload to where the server says that it goes on', async () => {
+  const { text } = serviceAccount();
+  const elsewhere = await httpFaults(server);
+  const seen: SeenRequest[] = [];
+  elsewhere.decide = (request) => {
+    seen.push(request);
+    return { kind: 'answer', status: 403, body: gcsErrorBody(403, 'forbidden') };
+  };
+  const headers = { location: `${elsewhere.endpoint}/anything` };
+  faults.decide = () => ({ kind: 'answer', status: 200, body: '', headers });
+  const store = open({ credentials: { kind: 'given', read: async () => text } });
+  const creating = store.create('a', bodyOf(Buffer.from('x')), { transfer: 'parts' });
+  await refused(creating, 'refused', 'StoreDenied');
+  assert.deepEqual(
+    seen.map(({ method }) => method),
+    ['PUT', 'DELETE'],
+  );
+  for (const request of seen) assert.equal(request.headers.authorization, undefined);
+  await elsewhere.stop();
+});
+
 test('anonymous sends no token, whatever lies about on this host', async () => {
   const seen = seenRequests();
   const lies = {
@@ -271,7 +292,13 @@ test('credentials that are none are a configuration error, which does not quote 
   const unfit = [canarySecret(), `"${canarySecret()}"`, JSON.stringify({ key: canarySecret() }), broken];
   let text = '';
   const store = open({ credentials: { kind: 'given', read: async () => text } });
-  for (text of unfit) await refused(store.head('a'), 'config', 'CredentialsMissing');
+  for (text of unfit) {
+    await refused(store.head('a'), 'config', 'CredentialsMissing');
+    for (const transfer of ['as-needed', 'parts'] as const) {
+      const creating = store.create('a', bodyOf(Buffer.from('x')), { transfer });
+      await refused(creating, 'config', 'CredentialsMissing');
+    }
+  }
   text = whole.text;
   assert.equal(await store.head('a'), undefined);
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { AppError } from '../../src/domain/errors.ts';
@@ -95,8 +98,33 @@ const finishing = (seen: SeenRequest): boolean => sending(seen) && !rangeOf(seen
 const creating = (seen: SeenRequest): boolean => putting(seen) || finishing(seen);
 const rangeOf = ({ headers }: SeenRequest): string => headers['content-range'] ?? '';
 
-function failing(status: number, reason: string, message?: string): Fault {
+function failing(
+  status: number,
+  reason: string,
+  message?: string,
+): Extract<Fault, { readonly kind: 'answer' }> {
   return { kind: 'answer', status, body: gcsErrorBody(status, reason, message) };
+}
+
+/** A server that answers every request before it has read its body. */
+async function refusing(
+  fault: Extract<Fault, { kind: 'answer' }>,
+  onRequest: () => void,
+): Promise<{ readonly endpoint: string; stop(): Promise<void> }> {
+  const listener = createServer((_, outgoing) => {
+    onRequest();
+    outgoing.writeHead(fault.status, { 'content-type': 'application/json' }).end(fault.body);
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    async stop() {
+      listener.closeAllConnections();
+      listener.close();
+      await once(listener, 'close');
+    },
+  };
 }
 
 test('a connection that is cut while bytes go up costs a retry, not a byte', async () => {
@@ -244,6 +272,43 @@ test('a server that takes altered bytes is caught by what it says that it keeps'
   cable.flipByteAfter('to-server', CHUNK_BYTES + MIB);
   const altered = wired.create('flip-chunk/object', bodyOf(randomBytes(2 * CHUNK_BYTES)));
   await refused(altered, 'corrupt', 'StoredDiffers');
+});
+
+test('what a server keeps otherwise than it was sent is told, and not deleted: nothing here deletes', async () => {
+  const bytes = randomBytes(1000);
+  let deletions = 0;
+  const altered = JSON.stringify({ size: '1000', crc32c: 'AAAAAA==' });
+  faults.decide = (seen) => {
+    if (seen.method === 'DELETE') deletions += 1;
+    return creating(seen) ? { kind: 'answer-instead', status: 200, body: altered } : PASS;
+  };
+  for (const transfer of ['as-needed', 'parts'] as const) {
+    const key = `kept-otherwise/${transfer}`;
+    await refused(faulty.create(key, bodyOf(bytes), { transfer }), 'corrupt', 'StoredDiffers');
+    await assertStored(key, bytes);
+  }
+  // The upload in chunks is cancelled.
+  assert.equal(deletions, 1);
+});
+
+test('a refusal is told as it is, also where it comes before the bytes have gone', async () => {
+  const denied = failing(403, 'forbidden', "Permission 'storage.objects.create' denied.");
+  for (const size of [1, CHUNK_BYTES]) {
+    let requests = 0;
+    const early = await refusing(denied, () => {
+      requests += 1;
+    });
+    const store = open(early.endpoint);
+    const error = await refused(
+      store.create('early/object', bodyOf(randomBytes(size))),
+      'refused',
+      'StoreDenied',
+    );
+    assert.match(error.message, /storage.objects.create/);
+    assert.equal(requests, 1, 'it is not tried again');
+    await store.close();
+    await early.stop();
+  }
 });
 
 test('a bit that flips on the way down is corrupt, in the last byte too', async () => {
@@ -459,7 +524,8 @@ test('a listing that fails on its second page, or is none, throws; it is never t
   }
   assert.equal((await keysUnder(faulty, 'pages/')).length, 1010);
   const second = (seen: SeenRequest): boolean => seen.query.has('pageToken');
-  for (const body of ['', '{}', '<html>come back later</html>', '{"kind":"storage#objects","items":[{}]}']) {
+  const notPages = ['null', '7', '{"kind":"storage#objects","items":[{}]}', '{"items":7}'];
+  for (const body of ['', '{}', '<html>come back later</html>', ...notPages]) {
     faults.decide = (seen) => (second(seen) ? { kind: 'answer', status: 200, body } : PASS);
     await refused(keysUnder(faulty, 'pages/'), 'unavailable', 'StoreUnreachable');
   }

@@ -2,8 +2,7 @@ import type { GoogleAuth } from 'google-auth-library';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import { isUnprovenPeer } from '../../domain/transport.ts';
-import { storeUnreachable } from '../refusals.ts';
-import { shown } from './errors.ts';
+import { shown, storeUnreachable } from '../refusals.ts';
 
 /** Who asks. */
 export type GcsCredentials =
@@ -44,12 +43,14 @@ export class GcsAccess {
   }
 
   /**
-   * The headers that prove who asks; tokens are had anew before they end.
+   * The headers that prove to this URL who asks; tokens are had anew before they end. The URL of an upload
+   * that was begun is a permission of its own, and where it leads is the server's choice: it gets none.
    * @throws config `CredentialsMissing`, refused `StoreDenied`, `StoreNotProven`, unavailable; what reading credentials throws
    */
-  async headers(): Promise<Headers> {
+  async headers({ origin, searchParams }: URL): Promise<Headers> {
     const { credentials, endpoint, location } = this.#config;
-    if (credentials.kind === 'anonymous') return {};
+    const elsewhere = origin !== new URL(endpoint).origin || searchParams.has('upload_id');
+    if (credentials.kind === 'anonymous' || elsewhere) return {};
     const auth = await this.#current(credentials);
     try {
       return Object.fromEntries(await auth.getRequestHeaders(endpoint));

@@ -1,15 +1,17 @@
-import type { IncomingMessage } from 'node:http';
+import type { Bucket as LibraryBucket, Storage } from '@google-cloud/storage';
 import { AppError } from '../../domain/errors.ts';
 import type { GcsAccess } from './access.ts';
-import { gcsFailure, isAltered, isPassing, UnexpectedAnswer } from './errors.ts';
-import { type HttpClient, type HttpRequest, textOf } from './http.ts';
+import type { Connections } from './connections.ts';
+import { gcsFailure, isAltered, isPassing } from './errors.ts';
 import type { Protection } from './protection.ts';
+import type { RequestExtras } from './requester.ts';
 import { Tries } from './tries.ts';
 
 /** One bucket, as the parts of the store share it. */
 export interface Bucket {
   readonly access: GcsAccess;
-  readonly http: HttpClient;
+  readonly connections: Connections;
+  readonly library: Storage;
   readonly name: string;
   /** For people. */
   readonly location: string;
@@ -22,29 +24,21 @@ export interface Bucket {
   readonly idleMs: number;
 }
 
-/** A URL of the JSON API. */
-export function apiUrl(bucket: Bucket, path: string, query: Readonly<Record<string, string>>): string {
-  const url = new URL(`${bucket.endpoint}${path}`);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  if (bucket.billedProject !== null) url.searchParams.set('userProject', bucket.billedProject);
-  return url.href;
-}
+type Interceptor = LibraryBucket['interceptors'][number];
 
-/** The path of an object in the JSON API. */
-export function objectPath({ name }: Bucket, objectKey: string): string {
-  return `/storage/v1/b/${encodeURIComponent(name)}/o/${encodeURIComponent(objectKey)}`;
-}
-
-/** Sends a request as whoever the credentials say. @throws as `HttpClient.send` and `GcsAccess.headers` */
-export async function send(bucket: Bucket, request: HttpRequest): Promise<IncomingMessage> {
-  const proof = await bucket.access.headers();
-  request.signal?.throwIfAborted();
-  return bucket.http.send({ ...request, headers: { ...request.headers, ...proof } });
-}
-
-/** The error that an answer is which was not asked for; reads its body. */
-export async function unexpected(answer: IncomingMessage): Promise<UnexpectedAnswer> {
-  return new UnexpectedAnswer(answer.statusCode ?? 0, await textOf(answer));
+/** The bucket as the library knows it, for requests with more than it can be told otherwise. */
+export function libraryBucket(
+  { library, name, billedProject }: Bucket,
+  { headers, ...extras }: RequestExtras,
+): LibraryBucket {
+  const bucket = library.bucket(name, billedProject === null ? {} : { userProject: billedProject });
+  const request = (asked: { readonly headers?: object }) => ({
+    ...asked,
+    ...extras,
+    headers: { ...asked.headers, ...headers },
+  });
+  bucket.interceptors.push({ request } as unknown as Interceptor);
+  return bucket;
 }
 
 /**
@@ -70,14 +64,5 @@ export async function persistently<T>(
       else if (!isPassing(failure) && !isAltered(failure)) throw error;
       await tries.next();
     }
-  }
-}
-
-/** What a text says as JSON; null where it is none. */
-export function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

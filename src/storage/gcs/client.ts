@@ -1,8 +1,10 @@
+import { Storage } from '@google-cloud/storage';
 import { readCaFile } from '../../config/ca-file.ts';
 import { GcsAccess, type GcsCredentials } from './access.ts';
 import type { Bucket } from './bucket.ts';
-import { type GcsTimeouts, HttpClient } from './http.ts';
+import { Connections, type GcsTimeouts } from './connections.ts';
 import type { Protection } from './protection.ts';
+import { Requester, transportOf } from './requester.ts';
 
 const DEFAULT_TIMEOUTS: GcsTimeouts = { connectMs: 10_000, idleMs: 60_000 };
 const GOOGLE = 'https://storage.googleapis.com';
@@ -30,9 +32,12 @@ export function openBucket(config: GcsStoreConfig): Bucket {
   const location = gcsLocation(config);
   const { idleMs } = timeouts;
   const { caFile = null } = config;
+  const access = new GcsAccess({ location, endpoint, credentials: config.credentials, idleMs });
+  const connections = new Connections(timeouts, caFile === null ? null : readCaFile(caFile));
   return {
-    access: new GcsAccess({ location, endpoint, credentials: config.credentials, idleMs }),
-    http: new HttpClient(timeouts, caFile === null ? null : readCaFile(caFile)),
+    access,
+    connections,
+    library: openLibrary(endpoint, new Requester(access, connections)),
     name: config.bucket,
     location,
     endpoint,
@@ -40,6 +45,20 @@ export function openBucket(config: GcsStoreConfig): Bucket {
     protection: config.protection,
     idleMs,
   };
+}
+
+function openLibrary(endpoint: string, requester: Requester): Storage {
+  const storage = new Storage({
+    apiEndpoint: endpoint,
+    authClient: requester,
+    useAuthWithCustomEndpoint: true,
+    // Tried again is in one place only: `persistently`.
+    retryOptions: { autoRetry: false, retryableErrorFn: () => false },
+  });
+  // STORAGE_EMULATOR_HOST would win.
+  storage.baseUrl = `${endpoint}/storage/v1`;
+  storage.makeAuthenticatedRequest = transportOf(requester);
+  return storage;
 }
 
 /** For people: where the objects lie. */

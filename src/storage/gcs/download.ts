@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { ObjectRange } from '../bucket-store.ts';
 import { type Checksum, crcFromBase64 } from '../checksum.ts';
 import { objectMissing, storeUnreachable } from '../refusals.ts';
 import { type Answer, replacedWhileRead, resumedRead } from '../resumed-read.ts';
-import { apiUrl, type Bucket, objectPath, persistently, send, unexpected } from './bucket.ts';
+import { type Bucket, libraryBucket, persistently } from './bucket.ts';
 import { gcsError, gcsFailure, isBucketMissing } from './errors.ts';
 
 interface Download extends ObjectRange {
@@ -48,39 +50,49 @@ async function ask(
 
 async function askOnce(task: Download, offset: number, generation: string | undefined): Promise<Answer> {
   const { bucket, objectKey, end, signal } = task;
-  const query = { alt: 'media', ...(generation === undefined ? {} : { generation }) };
   const ranged = offset > 0 || end !== Number.POSITIVE_INFINITY;
-  const answer = await send(bucket, {
-    method: 'GET',
-    url: apiUrl(bucket, objectPath(bucket, objectKey), query),
-    headers: {
-      'accept-encoding': 'identity',
-      ...(ranged ? { range: `bytes=${offset}-${end === Number.POSITIVE_INFINITY ? '' : end - 1}` } : {}),
-    },
-    body: [],
-    signal,
-  });
-  if (answer.statusCode !== (ranged ? 206 : 200)) throw await unexpected(answer);
+  const { billedProject } = bucket;
+  const body = libraryBucket(bucket, { signal, headers: { 'accept-encoding': 'identity' } })
+    .file(objectKey, generation === undefined ? {} : { generation })
+    .createReadStream({
+      // `resumedRead` compares, over all answers together.
+      validation: false,
+      decompress: false,
+      ...(ranged ? { start: offset } : {}),
+      ...(end === Number.POSITIVE_INFINITY ? {} : { end: end - 1 }),
+      ...(billedProject === null ? {} : { userProject: billedProject }),
+    });
+  // An error behind the head is told to whoever reads the body, also where nobody does yet.
+  body.on('error', () => undefined);
+  // The library asks when it is read from.
+  body.read(0);
+  const [head] = (await once(body, 'response')) as [IncomingMessage];
   // From here on the reader watches the time: a consumer that takes its own is no silent server.
-  answer.setTimeout(0);
-  return answerOf(task, offset, answer);
+  head.setTimeout(0);
+  return answerOf(task, offset, ranged ? 206 : 200, head, body);
 }
 
-function answerOf({ bucket }: Download, offset: number, answer: IncomingMessage): Answer {
-  const { headers } = answer;
+function answerOf(
+  { bucket }: Download,
+  offset: number,
+  status: number,
+  { headers, statusCode }: IncomingMessage,
+  body: Readable,
+): Answer {
   const endsAt = offset + Number(headers['content-length']);
   const promised = rangeIn(headers);
   if (
+    statusCode !== status ||
     !Number.isSafeInteger(endsAt) ||
     promised.startsAt !== offset ||
     (promised.endsAt ?? endsAt) !== endsAt
   ) {
-    answer.destroy();
+    body.destroy();
     throw storeUnreachable(bucket.location, 'it answered with another range or length than it has');
   }
   const generation = headers['x-goog-generation'];
   return {
-    body: answer,
+    body,
     endsAt,
     version: typeof generation === 'string' ? generation : undefined,
     checksum: checksumIn(headers['x-goog-hash']),

@@ -1,21 +1,20 @@
 import { AppError } from '../../domain/errors.ts';
 import { isUnprovenPeer } from '../../domain/transport.ts';
-import { storeDenied, storeNotProven, storeUnreachable } from '../refusals.ts';
+import {
+  bucketMissing,
+  type RequestFailure,
+  shown,
+  storeDenied,
+  storeNotProven,
+  storeRejected,
+  storeUnreachable,
+} from '../refusals.ts';
 
 /** A permission, as a role names it. */
 export type Permission = 'storage.objects.create' | 'storage.objects.get' | 'storage.objects.list';
 
-/** What an error of a request says, without the request (which carries a token). */
-export interface GcsFailure {
-  /** HTTP status; null where no answer came. */
-  readonly status: number | null;
-  /** The reason that Google names, or the system's code for network errors. */
-  readonly code: string;
-  readonly message: string;
-}
-
 /** An answer other than what was asked for. */
-export class UnexpectedAnswer extends Error implements GcsFailure {
+export class UnexpectedAnswer extends Error implements RequestFailure {
   readonly status: number;
   readonly code: string;
 
@@ -45,7 +44,7 @@ function errorIn(body: string): { readonly message: string; readonly reason: str
 }
 
 /** Reads status and code out of whatever a request threw. */
-export function gcsFailure(error: unknown): GcsFailure {
+export function gcsFailure(error: unknown): RequestFailure {
   if (error instanceof UnexpectedAnswer) return error;
   const { code, message, name } = error as {
     readonly code?: unknown;
@@ -59,10 +58,12 @@ export function gcsFailure(error: unknown): GcsFailure {
   };
 }
 
+const REJECTED_HINT =
+  'If retentionDays or hold are configured, the bucket must allow them: object retention is switched on when a bucket is made.';
 const TOO_MUCH = new Set(['rateLimitExceeded', 'userRateLimitExceeded', 'quotaExceeded']);
 
 /** Whether the same request may go well a moment later. */
-export function isPassing(failure: GcsFailure): boolean {
+export function isPassing(failure: RequestFailure): boolean {
   const { status, code } = failure;
   if (status === null) return !isUnprovenPeer(failure);
   if (status === 408 || status === 429) return true;
@@ -71,7 +72,7 @@ export function isPassing(failure: GcsFailure): boolean {
 }
 
 /** The server has compared a checksum with the bytes that came: they are not those that were sent. */
-export function isAltered({ status, message }: GcsFailure): boolean {
+export function isAltered({ status, message }: RequestFailure): boolean {
   return status === 400 && /crc32c|md5|checksum|hash/i.test(message);
 }
 
@@ -81,7 +82,7 @@ export function permissionIn(message: string): string | undefined {
 }
 
 /** A 404 does not tell by its status whether the object is missing or its bucket. */
-export function isBucketMissing({ status, message }: GcsFailure): boolean {
+export function isBucketMissing({ status, message }: RequestFailure): boolean {
   return status === 404 && /bucket does not exist/i.test(message);
 }
 
@@ -104,30 +105,5 @@ export function gcsError(
     return storeDenied(location, permission, `${shown(failure)}: the credentials are not accepted`);
   if (status === 403) return storeDenied(location, permissionIn(message) ?? permission, shown(failure));
   if (status === 404) return bucketMissing(location);
-  return rejected(location, permission, failure);
-}
-
-export function shown({ code, status, message }: GcsFailure): string {
-  const told = message === '' || message === code ? '' : `: ${message.slice(0, 200)}`;
-  return `${code}${status === null || code.endsWith(` ${status}`) ? '' : ` ${status}`}${told}`;
-}
-
-function bucketMissing(location: string): AppError {
-  return new AppError({
-    code: 'BucketMissing',
-    kind: 'config',
-    message: `The bucket of ${location} does not exist: nothing can be stored or found there.`,
-    hint: 'Create the bucket, or correct its name and endpoint in the configuration.',
-    facts: { location },
-  });
-}
-
-function rejected(location: string, permission: Permission, failure: GcsFailure): AppError {
-  return new AppError({
-    code: 'StoreRejected',
-    kind: 'refused',
-    message: `${location} rejects ${permission} (${shown(failure)}): the same request would fail again.`,
-    hint: 'If retentionDays or hold are configured, the bucket must allow them: object retention is switched on when a bucket is made.',
-    facts: { location, permission, error: failure.code, status: failure.status },
-  });
+  return storeRejected(location, permission, failure, REJECTED_HINT);
 }

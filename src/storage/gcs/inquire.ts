@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { crcFromBase64 } from '../checksum.ts';
 import type { ListedObject, ObjectInfo } from '../object-store.ts';
 import { storeUnreachable } from '../refusals.ts';
-import { apiUrl, type Bucket, jsonOrNull, objectPath, persistently, send, unexpected } from './bucket.ts';
+import { type Bucket, libraryBucket, persistently } from './bucket.ts';
 import { gcsError, gcsFailure, isBucketMissing } from './errors.ts';
-import { textOf } from './http.ts';
 
 const lengthSchema = z.string().regex(/^\d+$/).transform(Number).refine(Number.isSafeInteger);
 const objectSchema = z.object({
@@ -28,9 +27,10 @@ export async function readInfo(
   objectKey: string,
   signal: AbortSignal | undefined,
 ): Promise<Omit<ObjectInfo, 'key'> | undefined> {
+  const file = libraryBucket(bucket, { signal }).file(objectKey);
   try {
-    const url = apiUrl(bucket, objectPath(bucket, objectKey), {});
-    const { size, metadata = {}, crc32c } = await inquire(bucket, url, objectSchema, signal);
+    const [answer] = await persistently(bucket, signal, () => file.getMetadata());
+    const { size, metadata = {}, crc32c } = decoded(bucket, objectSchema, answer);
     const checksum = crc32c === undefined ? null : ({ kind: 'crc32c', hex: crcFromBase64(crc32c) } as const);
     return { lengthBytes: size, metadata, checksum };
   } catch (error) {
@@ -40,46 +40,44 @@ export async function readInfo(
   }
 }
 
-export interface ListedPage {
-  readonly objects: readonly ListedObject[];
-  /** Null where this is the last. */
-  readonly nextToken: string | null;
-}
-
-/** One page of the keys that start with a prefix. @throws as `ObjectStore.list` */
-export async function listPage(
+/** The keys that start with a prefix. @throws as `ObjectStore.list` */
+export async function* list(
   bucket: Bucket,
   prefix: string,
-  token: string | null,
   signal: AbortSignal | undefined,
-): Promise<ListedPage> {
-  const url = apiUrl(bucket, `/storage/v1/b/${encodeURIComponent(bucket.name)}/o`, {
+): AsyncGenerator<ListedObject> {
+  for (let token: string | undefined, more = true; more; more = token !== undefined) {
+    const page = await pageOf(bucket, prefix, token, signal);
+    for (const { name, size } of page.items) yield { key: name, lengthBytes: size };
+    token = page.nextPageToken;
+  }
+}
+
+async function pageOf(
+  bucket: Bucket,
+  prefix: string,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<z.infer<typeof pageSchema>> {
+  const query = {
     prefix,
-    maxResults: String(PAGE_OBJECTS),
+    maxResults: PAGE_OBJECTS,
     fields: 'kind,items(name,size),nextPageToken',
-    ...(token === null ? {} : { pageToken: token }),
-  });
+    ...(token === undefined ? {} : { pageToken: token }),
+    autoPaginate: false,
+  };
+  const asked = libraryBucket(bucket, { signal });
   try {
-    const { items, nextPageToken } = await inquire(bucket, url, pageSchema, signal);
-    const objects = items.map(({ name, size }) => ({ key: name, lengthBytes: size }));
-    return { objects, nextToken: nextPageToken ?? null };
+    // The library takes anything for a page; the answer itself is the third.
+    const [, , answer] = await persistently(bucket, signal, () => asked.getFiles(query));
+    return decoded(bucket, pageSchema, answer);
   } catch (error) {
     throw gcsError(bucket.location, 'storage.objects.list', error, signal);
   }
 }
 
-async function inquire<T>(
-  bucket: Bucket,
-  url: string,
-  schema: z.ZodType<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  const text = await persistently(bucket, signal, async () => {
-    const answer = await send(bucket, { method: 'GET', url, headers: {}, body: [], signal });
-    if (answer.statusCode !== 200) throw await unexpected(answer);
-    return textOf(answer);
-  });
-  const decoded = schema.safeParse(jsonOrNull(text));
-  if (decoded.success) return decoded.data;
+function decoded<T>(bucket: Bucket, schema: z.ZodType<T>, answer: unknown): T {
+  const found = schema.safeParse(answer);
+  if (found.success) return found.data;
   throw storeUnreachable(bucket.location, 'it answered with something else than was asked for');
 }

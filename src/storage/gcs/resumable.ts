@@ -1,15 +1,13 @@
 import { AppError } from '../../domain/errors.ts';
 import type { Part } from '../parts.ts';
 import { storedDiffers, storeUnreachable, withAftermath } from '../refusals.ts';
-import { persistently, send, unexpected } from './bucket.ts';
+import { libraryBucket, persistently } from './bucket.ts';
+import { MORE_WANTED } from './connections.ts';
 import { gcsError, gcsFailure, isPassing } from './errors.ts';
-import { textOf } from './http.ts';
-import { checkCreated, crcOf, orExists, resourceOf, type Upload, uploadUrl } from './task.ts';
+import { checkCreated, crcOf, orExists, resourceOf, type Upload, WHERE_NONE_IS } from './task.ts';
 import { Tries } from './tries.ts';
 
 const CANCEL_TIMEOUT_MS = 30_000;
-/** The store has taken bytes and waits for more. */
-const MORE_WANTED = 308;
 
 /**
  * Uploads an object in chunks, one after the other, while the next is gathered. Nothing is visible
@@ -38,26 +36,16 @@ export async function putChunks(
 
 /** Whoever knows the session's URL may upload to it: it is shown nowhere. */
 async function begin(task: Upload): Promise<string> {
-  const { bucket, options } = task;
-  return persistently(bucket, options.signal, async () => {
-    const answer = await send(bucket, {
-      method: 'POST',
-      url: uploadUrl(task, 'resumable'),
-      headers: {
-        'content-type': 'application/json; charset=utf-8',
-        'x-upload-content-type': 'application/octet-stream',
-      },
-      body: [Buffer.from(JSON.stringify(resourceOf(task)))],
-      signal: options.signal,
-    });
-    const { location } = answer.headers;
-    if (answer.statusCode !== 200 || location === undefined) throw await unexpected(answer);
-    await textOf(answer);
-    if (bucket.endpoint.startsWith('https:') && !location.startsWith('https:')) {
-      throw storeUnreachable(bucket.location, 'it wants the bytes over a connection that is not encrypted');
-    }
-    return location;
-  });
+  const { bucket, objectKey, options } = task;
+  const file = libraryBucket(bucket, { signal: options.signal }).file(objectKey);
+  const asked = { ...WHERE_NONE_IS, metadata: resourceOf(task) };
+  const [session] = await persistently(bucket, options.signal, () => file.createResumableUpload(asked));
+  // An answer without one is an answer to the library.
+  if (typeof session !== 'string') throw uploadLost(task, 'it began an upload without naming it');
+  if (bucket.endpoint.startsWith('https:') && !session.startsWith('https:')) {
+    throw uploadLost(task, 'it wants the bytes over a connection that is not encrypted');
+  }
+  return session;
 }
 
 async function sendChunks(
@@ -107,7 +95,10 @@ async function sendChunk(
   }
 }
 
-/** Sends one range. Returns how many bytes of the object the store has, or that it has made it of them. */
+/**
+ * Sends one range. Returns how many bytes of the object the store has, or that it has made it of them.
+ * This is the one request that the library's own code does not send: see ADR 5.
+ */
 async function putRange(
   task: Upload,
   session: string,
@@ -116,7 +107,7 @@ async function putRange(
   totalBytes: number | null,
 ): Promise<number | 'created'> {
   const range = bytes.length === 0 ? '*' : `${at}-${at + bytes.length - 1}`;
-  const answer = await task.bucket.http.send({
+  const { status, headers, data } = await task.bucket.library.authClient.request({
     method: 'PUT',
     url: session,
     headers: {
@@ -124,32 +115,27 @@ async function putRange(
       // The last chunk carries the checksum of the whole, which the store compares before it creates.
       ...(totalBytes === null ? {} : { 'x-goog-hash': `crc32c=${crcOf(task)}` }),
     },
-    body: bytes.length === 0 ? [] : [bytes],
-    signal: task.options.signal,
+    data: bytes,
+    signal: task.options.signal ?? null,
   });
-  if (answer.statusCode === MORE_WANTED) {
-    await textOf(answer);
-    const end = /^bytes=0-(\d+)$/.exec(answer.headers.range ?? '')?.[1];
+  if (status === MORE_WANTED) {
+    const end = /^bytes=0-(\d+)$/.exec(headers.get('range') ?? '')?.[1];
     return end === undefined ? 0 : Number(end) + 1;
   }
-  if (answer.statusCode !== 200 && answer.statusCode !== 201) throw await unexpected(answer);
-  const body = await textOf(answer);
   if (totalBytes === null) throw endedEarly(task, at + bytes.length);
-  checkCreated(task, body);
+  checkCreated(task, data);
   return 'created';
 }
 
 /** @throws `AppError` where the upload stays open */
 async function cancel(task: Upload, session: string): Promise<void> {
-  const { location, http } = task.bucket;
+  const { location, library } = task.bucket;
   const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
   try {
-    const answer = await http.send({ method: 'DELETE', url: session, headers: {}, body: [], signal });
-    // 499: cancelled. Gone already: ended by its object, by its error, or by time.
-    const ended = [200, 204, 404, 410, 499].includes(answer.statusCode ?? 0);
-    if (!ended) throw await unexpected(answer);
-    await textOf(answer);
+    await library.authClient.request({ method: 'DELETE', url: session, signal });
   } catch (error) {
+    // 499: cancelled. Gone already: ended by its object, by its error, or by time.
+    if ([404, 410, 499].includes(gcsFailure(error).status ?? 0)) return;
     throw gcsError(location, 'storage.objects.create', error);
   }
 }

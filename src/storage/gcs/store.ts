@@ -1,9 +1,8 @@
 import { BucketStore } from '../bucket-store.ts';
-import type { ListedObject, ObjectStore } from '../object-store.ts';
-import type { Bucket } from './bucket.ts';
+import type { ObjectStore } from '../object-store.ts';
 import { type GcsStoreConfig, openBucket } from './client.ts';
 import { download } from './download.ts';
-import { listPage, readInfo } from './inquire.ts';
+import { list, readInfo } from './inquire.ts';
 import { upload } from './upload.ts';
 
 /** Opens a store in a bucket of Google Cloud Storage. No request is sent yet. */
@@ -16,19 +15,6 @@ export function openGcsStore(config: GcsStoreConfig): ObjectStore {
     download: (range) => download({ ...range, bucket }),
     info: (objectKey, signal) => readInfo(bucket, objectKey, signal),
     list: (prefix, signal) => list(bucket, prefix, signal),
-    close: () => bucket.http.close(),
+    close: () => bucket.connections.close(),
   });
-}
-
-async function* list(
-  bucket: Bucket,
-  prefix: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<ListedObject> {
-  for (let token: string | null = null; ; ) {
-    const page = await listPage(bucket, prefix, token, signal);
-    yield* page.objects;
-    token = page.nextToken;
-    if (token === null) return;
-  }
 }

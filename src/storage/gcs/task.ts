@@ -1,10 +1,11 @@
+import type { FileMetadata } from '@google-cloud/storage';
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
 import type { BodyDigest } from '../body-digest.ts';
 import { crcFromBase64, crcToBase64, type RunningChecksum } from '../checksum.ts';
 import type { CreateOptions } from '../object-store.ts';
 import { storedDiffers, storeUnreachable } from '../refusals.ts';
-import { apiUrl, type Bucket, jsonOrNull } from './bucket.ts';
+import type { Bucket } from './bucket.ts';
 import { gcsError, gcsFailure, permissionIn } from './errors.ts';
 import { readInfo } from './inquire.ts';
 import { protectionFields } from './protection.ts';
@@ -20,16 +21,9 @@ export interface Upload {
   readonly crc32c: RunningChecksum;
 }
 
-/** Where objects are created; 0 is the generation of an object that does not exist. */
-export function uploadUrl({ bucket, objectKey }: Upload, uploadType: 'multipart' | 'resumable'): string {
-  const path = `/upload/storage/v1/b/${encodeURIComponent(bucket.name)}/o`;
-  return apiUrl(bucket, path, { uploadType, name: objectKey, ifGenerationMatch: '0' });
-}
-
 /** What is said of an object when it is created. */
-export function resourceOf({ bucket, objectKey, options }: Upload): Readonly<Record<string, unknown>> {
+export function resourceOf({ bucket, options }: Upload): FileMetadata {
   return {
-    name: objectKey,
     contentType: 'application/octet-stream',
     metadata: { ...options.metadata },
     ...protectionFields(bucket.protection, new Date()),
@@ -40,21 +34,25 @@ export function crcOf({ crc32c }: Upload): string {
   return crcToBase64(crc32c.finish());
 }
 
-const createdSchema = z.object({ size: z.string(), crc32c: z.string() });
+/** Only where there is none: 0 is the generation of an object that does not exist. */
+export const WHERE_NONE_IS = { preconditionOpts: { ifGenerationMatch: 0 } } as const;
+
+/** The library makes a number of the size of some. */
+const createdSchema = z.object({ size: z.coerce.number(), crc32c: z.string() });
 
 /**
  * Compares what the store says it has created with what was sent. Google's own servers have
  * compared the checksum before they created it; others may not.
  * @throws corrupt `StoredDiffers`; unavailable where the answer is none
  */
-export function checkCreated(task: Upload, body: string): void {
+export function checkCreated(task: Upload, answer: unknown): void {
   const { bucket, objectKey, digest, crc32c } = task;
-  const created = createdSchema.safeParse(jsonOrNull(body));
+  const created = createdSchema.safeParse(answer);
   if (!created.success) {
     throw storeUnreachable(bucket.location, 'it said that it created an object, and not which');
   }
   const { size, crc32c: kept } = created.data;
-  if (Number(size) === digest.lengthBytes && crcFromBase64(kept) === crc32c.finish()) return;
+  if (size === digest.lengthBytes && crcFromBase64(kept) === crc32c.finish()) return;
   const detail = `${digest.lengthBytes} bytes with the CRC-32C ${crc32c.finish()} were sent, and it keeps ${size} with ${crcFromBase64(kept)}`;
   throw storedDiffers(bucket.location, objectKey, detail);
 }

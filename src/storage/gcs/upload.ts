@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { BodyDigest } from '../body-digest.ts';
 import { type RunningChecksum, runningChecksum } from '../checksum.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
 import { type Cut, cutParts, sendCut } from '../parts.ts';
-import { type Bucket, persistently, send, unexpected } from './bucket.ts';
-import { textOf } from './http.ts';
+import { type Bucket, libraryBucket, persistently } from './bucket.ts';
 import { putChunks } from './resumable.ts';
-import { checkCreated, crcOf, orExists, resourceOf, type Upload, uploadUrl } from './task.ts';
+import { checkCreated, crcOf, orExists, resourceOf, type Upload, WHERE_NONE_IS } from './task.ts';
 
 /** Size of the chunks of an upload, and of the largest object that goes in one request; a multiple of 256 KiB. */
 export const CHUNK_BYTES = 6 * 1024 * 1024;
+/** The library's validation deletes what differs; the server's own, and ours, do not. */
+const ONE_REQUEST = { resumable: false, validation: false } as const;
 
 /**
  * Creates an object with `ifGenerationMatch=0`: in one request where it fits into one chunk, else by
@@ -68,20 +68,17 @@ async function putWhole(task: Upload, bytes: Buffer): Promise<'created' | 'exist
   return status;
 }
 
-/** Sends metadata and bytes in one request. Source: RFC 2387; JSON API, "Multipart upload". */
 async function putOnce(task: Upload, bytes: Buffer): Promise<'created'> {
-  const { bucket, options } = task;
-  const boundary = randomBytes(24).toString('hex');
-  const resource = JSON.stringify({ ...resourceOf(task), crc32c: crcOf(task) });
-  const head = `--${boundary}\r\ncontent-type: application/json; charset=utf-8\r\n\r\n${resource}\r\n--${boundary}\r\ncontent-type: application/octet-stream\r\n\r\n`;
-  const answer = await send(bucket, {
-    method: 'POST',
-    url: uploadUrl(task, 'multipart'),
-    headers: { 'content-type': `multipart/related; boundary=${boundary}` },
-    body: [Buffer.from(head), bytes, Buffer.from(`\r\n--${boundary}--\r\n`)],
-    signal: options.signal,
-  });
-  if (answer.statusCode !== 200) throw await unexpected(answer);
-  checkCreated(task, await textOf(answer));
+  const { bucket, objectKey, options } = task;
+  const failure: unknown[] = [];
+  const extras = { signal: options.signal, onFailure: (error: unknown) => failure.push(error) };
+  const file = libraryBucket(bucket, extras).file(objectKey);
+  const metadata = { ...resourceOf(task), crc32c: crcOf(task) };
+  try {
+    await file.save(bytes, { ...WHERE_NONE_IS, ...ONE_REQUEST, metadata });
+  } catch (error) {
+    throw failure[0] ?? error;
+  }
+  checkCreated(task, file.metadata);
   return 'created';
 }

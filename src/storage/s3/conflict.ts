@@ -1,7 +1,6 @@
-import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { backOff } from '../wait.ts';
-import { withSignal } from './bucket.ts';
 import { s3Failure } from './errors.ts';
+import { readInfo } from './inquire.ts';
 import type { Upload } from './task.ts';
 
 const ATTEMPTS = 6;
@@ -38,11 +37,8 @@ export async function createdOrExists(
 
 /** Whether an object is there; false also where that cannot be found out: the first error counts then. */
 async function stands({ bucket, objectKey, options }: Upload): Promise<boolean> {
-  if (options.signal?.aborted === true) return false;
   try {
-    const command = new HeadObjectCommand({ Bucket: bucket.name, Key: objectKey });
-    await bucket.client.send(command, withSignal(options.signal));
-    return true;
+    return (await readInfo(bucket, objectKey, options.signal)) !== undefined;
   } catch {
     return false;
   }

@@ -1,21 +1,20 @@
 import { AppError } from '../../domain/errors.ts';
 import { isUnprovenPeer } from '../../domain/transport.ts';
-import { storeDenied, storeNotProven, storeUnreachable } from '../refusals.ts';
+import {
+  bucketMissing,
+  type RequestFailure,
+  shown,
+  storeDenied,
+  storeNotProven,
+  storeRejected,
+  storeUnreachable,
+} from '../refusals.ts';
 
 /** An S3 action, as a policy names it. */
 export type Permission = 's3:PutObject' | 's3:GetObject' | 's3:ListBucket' | 's3:AbortMultipartUpload';
 
-/** What an S3 client's error says, without its request (which carries credentials). */
-export interface S3Failure {
-  /** Error code of S3, or of the system for network errors. */
-  readonly code: string;
-  /** HTTP status; null where no answer came. */
-  readonly status: number | null;
-  readonly message: string;
-}
-
 /** Reads code and status out of whatever the client threw. */
-export function s3Failure(error: unknown): S3Failure {
+export function s3Failure(error: unknown): RequestFailure {
   const { name, code, message, $metadata } = error as {
     readonly name?: string;
     readonly code?: string;
@@ -83,24 +82,15 @@ export function s3Error(
   const passing = status === null || status >= 500 || status === 429 || status === 408 || status === 409;
   if (passing || code === 'RequestTimeout' || code === 'SlowDown')
     return storeUnreachable(location, shown(failure));
-  return rejected(location, permission, failure);
+  return storeRejected(
+    location,
+    permission,
+    failure,
+    'Change what it names, in the bucket or in the configuration of this store.',
+  );
 }
 
-function shown({ code, status, message }: S3Failure): string {
-  return `${code}${status === null ? '' : ` ${status}`}${message === code || message === '' ? '' : `: ${message.slice(0, 200)}`}`;
-}
-
-function bucketMissing(location: string): AppError {
-  return new AppError({
-    code: 'BucketMissing',
-    kind: 'config',
-    message: `The bucket of ${location} does not exist: nothing can be stored or found there.`,
-    hint: 'Create the bucket, or correct its name, region and endpoint in the configuration.',
-    facts: { location },
-  });
-}
-
-function bucketElsewhere(location: string, failure: S3Failure): AppError {
+function bucketElsewhere(location: string, failure: RequestFailure): AppError {
   return new AppError({
     code: 'BucketElsewhere',
     kind: 'config',
@@ -120,21 +110,12 @@ function credentialsMissing(location: string, detail: string): AppError {
   });
 }
 
-function unsupported(location: string, failure: S3Failure): AppError {
+function unsupported(location: string, failure: RequestFailure): AppError {
   return new AppError({
     code: 'StoreUnsupported',
     kind: 'refused',
     message: `${location} does not know a request that is needed (${shown(failure)}): it cannot hold an archive.`,
     hint: 'Use a store with conditional writes (If-None-Match) and uploads in parts.',
     facts: { location, error: failure.code },
-  });
-}
-
-function rejected(location: string, permission: Permission, failure: S3Failure): AppError {
-  return new AppError({
-    code: 'StoreRejected',
-    kind: 'refused',
-    message: `${location} rejects ${permission} (${shown(failure)}): the same request would fail again.`,
-    facts: { location, permission, error: failure.code, status: failure.status },
   });
 }

@@ -1,8 +1,9 @@
 import { Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as SecureAgent } from 'node:https';
 import type { Socket } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
 import { MINIMUM_TLS } from '../../domain/transport.ts';
-import { tracedAgent, traceHeaders } from '../../telemetry/trace.ts';
+import { UnexpectedAnswer } from './errors.ts';
 
 /** Time limits of requests; a test may shorten them. */
 export interface GcsTimeouts {
@@ -11,25 +12,26 @@ export interface GcsTimeouts {
   readonly idleMs: number;
 }
 
-export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Sent one after the other; empty for a request without a body. */
-  readonly body: readonly Uint8Array[];
-  readonly signal: AbortSignal | undefined;
+/** A request, as Google's HTTP library hands it to whoever fetches. */
+interface Sent {
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body?: Readable | Uint8Array | string;
+  readonly signal?: AbortSignal;
 }
 
 /** More than the requests in flight of a few transfers; further ones wait. */
 const MAX_SOCKETS = 64;
 /** Longer answers than this are no JSON that the store would send. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+/** The store has taken bytes of an upload and waits for more. */
+export const MORE_WANTED = 308;
 
 /**
- * Requests over Node's own HTTP client, with kept connections and proxies of the environment
- * (`HTTPS_PROXY`, `NO_PROXY`). Nothing is sent again here, and no redirect is followed.
+ * The connections of one store, over Node's own HTTP client: limits for silence, proxies of the
+ * environment (`HTTPS_PROXY`, `NO_PROXY`). Nothing is sent again here, and no redirect is followed.
  */
-export class HttpClient {
+export class Connections {
   readonly #timeouts: GcsTimeouts;
   readonly #plain: Agent;
   readonly #secure: SecureAgent;
@@ -43,22 +45,35 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request; returns the head of the answer, whatever its status, with its body to be read.
-   * @throws the system's error where no answer came; the reason of an abort
+   * Sends a request; returns as much of a `Response` as Google's HTTP library needs. Its body is the
+   * `IncomingMessage`.
+   * @throws `UnexpectedAnswer`; the system's error where no answer came; the reason of an abort
    */
-  send(asked: HttpRequest): Promise<IncomingMessage> {
+  async fetch(url: URL, sent: Sent): Promise<Response> {
+    const answer = await this.#send(url, sent);
+    const status = answer.statusCode ?? 0;
+    const expected = (status >= 200 && status < 300) || status === MORE_WANTED;
+    if (!expected) throw new UnexpectedAnswer(status, await textOf(answer));
+    // Its body is not asked for, and would keep the connection.
+    if (status === 204) answer.resume();
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(answer.headers)) headers.set(name, String(value));
+    const response = { status, headers, body: answer, text: () => textOf(answer) };
+    return response as unknown as Response;
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.#plain.destroy();
+    this.#secure.destroy();
+  }
+
+  #send(url: URL, { method, headers, body, signal }: Sent): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const { url, body, signal } = asked;
-      const secure = url.startsWith('https:');
+      const secure = url.protocol === 'https:';
       const options: RequestOptions = {
-        method: asked.method,
-        headers: {
-          ...asked.headers,
-          // The audit logs of Google Cloud keep the user agent.
-          'user-agent': tracedAgent('pitrail'),
-          ...traceHeaders(),
-          'content-length': lengthOf(body),
-        },
+        method,
+        headers: Object.fromEntries(headers),
         agent: secure ? this.#secure : this.#plain,
         timeout: this.#timeouts.idleMs,
         ...(signal === undefined ? {} : { signal }),
@@ -69,15 +84,10 @@ export class HttpClient {
       sending.on('timeout', () => sending.destroy(silent(this.#timeouts.idleMs)));
       sending.once('socket', (socket) => this.#limitConnecting(socket));
       sending.once('response', resolve);
-      for (const piece of body) sending.write(piece);
-      sending.end();
+      // The error of a stream is that of the request.
+      if (body instanceof Readable) pipeline(body, sending, () => undefined);
+      else sending.end(body);
     });
-  }
-
-  /** Closes all connections. */
-  close(): void {
-    this.#plain.destroy();
-    this.#secure.destroy();
   }
 
   #limitConnecting(socket: Socket): void {
@@ -91,7 +101,7 @@ export class HttpClient {
 }
 
 /** Reads the body of an answer that is no object. @throws the system's error */
-export async function textOf(answer: IncomingMessage): Promise<string> {
+async function textOf(answer: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
   let lengthBytes = 0;
   for await (const piece of answer as AsyncIterable<Buffer>) {
@@ -100,10 +110,6 @@ export async function textOf(answer: IncomingMessage): Promise<string> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');
-}
-
-function lengthOf(body: readonly Uint8Array[]): number {
-  return body.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 function silent(idleMs: number): Error {
