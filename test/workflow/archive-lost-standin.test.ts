@@ -84,6 +84,9 @@ test('the store that counts dies, another one stands in, and that one dies as we
   const backup = await world.pitrail('backup', '--json');
   assert.equal(backup.code, 0, backup.stderr + backup.stdout);
   await soon('both have all', async () => (await hasAll(p)) && (await hasAll(c)));
+  const asked = await world.pitrail('handoff', '--store', 'p', '--dry-run');
+  assert.equal(asked.code, 0, asked.stderr);
+  assert.match(asked.stdout, /shop-1: c would count in the place of p: it holds all/);
   // The audit log cannot be written: that is told, and stops nothing.
   await mkdir(auditFile(), { recursive: true });
   await cut(p);
@@ -109,6 +112,9 @@ test('the store that counts dies, another one stands in, and that one dies as we
   const status = await world.pitrail('status');
   assert.equal(status.code, 75, status.stdout);
   assert.match(status.stdout, /no store can count in the place of p or for itself: p has failed, too; c has/);
+  const none = await world.pitrail('handoff', '--store', 'p', '--dry-run');
+  assert.equal(none.code, 3, none.stdout + none.stderr);
+  assert.match(none.stdout, /no store could count in the place of p:\n {2}p has failed, too/);
   // The next worker knows the handoff from nobody but the workflow.
   worker.kill('SIGKILL');
   await worker.exited;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { askStoreHandoff } from '../../../src/domain/routing/ask-store-handoff.ts';
 import { type Circuit, CLOSED_CIRCUIT } from '../../../src/domain/routing/circuit.ts';
 import { planStaging, type StagedShare } from '../../../src/domain/routing/staging-bound.ts';
 import {
@@ -11,6 +12,7 @@ import {
   type CoveringStore,
   effectivePolicies,
   planStoreHandoff,
+  type StandIn,
   type StoreHandoffStep,
   standInsAfter,
 } from '../../../src/domain/routing/store-handoff.ts';
@@ -303,4 +305,29 @@ test('a store that was away gets the handoffs that it lacks, and none where one 
       [4, ''],
     ],
   );
+});
+
+test('it can be asked beforehand which store would count for another, and nothing else is answered', () => {
+  const stores = [
+    covering('p', 'required', CLOSED_CIRCUIT, 10),
+    covering('q', 'required', CLOSED_CIRCUIT, 10),
+    covering('c', 'catch-up', CLOSED_CIRCUIT, 10),
+    covering('d', 'catch-up', CLOSED_CIRCUIT, 8),
+  ];
+  const facts = { stores, standIns: [], acknowledgedGtids: set(10), comparisons: [] };
+  const ask = (store: string, toStore: string | null, standIns: readonly StandIn[] = []) =>
+    askStoreHandoff({ ...facts, standIns }, { store, toStore });
+  assert.deepEqual(ask('p', null), { kind: 'stand-in', from: 'p', to: 'c' });
+  assert.deepEqual(ask('q', 'c'), { kind: 'stand-in', from: 'q', to: 'c' });
+  assert.deepEqual(ask('q', 'd'), {
+    kind: 'no-stand-in',
+    store: 'q',
+    reasons: [
+      { store: 'p', reason: 'required-itself', missingGtids: '' },
+      { store: 'd', reason: 'behind', missingGtids: `${SERVER}:9-10` },
+    ],
+  });
+  assert.equal(ask('c', null), null);
+  // Stood in for already: as everything stands.
+  assert.equal(ask('p', null, [{ from: 'p', to: 'c' }])?.kind, 'drain');
 });
