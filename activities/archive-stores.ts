@@ -1,15 +1,24 @@
 import { auditHandoff } from '../src/archiving/audit-archive.ts';
+import { bringBoundaries } from '../src/archiving/bring-boundaries.ts';
 import type { StoreFailure } from '../src/archiving/discovery.ts';
 import { reachStore } from '../src/archiving/reach-store.ts';
 import { failureOf } from '../src/archiving/read-stores.ts';
 import { repositoryIn, signAs, wallClock } from '../src/archiving/repositories.ts';
 import type { ArchiveResources, ArchiveSourceContext } from '../src/archiving/resources.ts';
-import { type StoreSwitch, type StoreSwitched, switchStore } from '../src/archiving/switch-store.ts';
+import { type StoreSwitched, type SwitchProof, switchStore } from '../src/archiving/switch-store.ts';
+import type { AppendBy } from '../src/catalog/catalog.ts';
+import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
+import type { StoreBoundary } from '../src/domain/routing/store-boundaries.ts';
 import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import {
+  type SwitchToValidate,
+  type SwitchValidation,
+  validateSwitch,
+} from '../src/handoff/validate-switch.ts';
 import { syncStores } from '../src/syncing/sync-stores.ts';
-import type { Beat } from './heartbeat.ts';
-import { type HeldName, onSource, type SourceName } from './on-source.ts';
+import { type Beat, withHeartbeat } from './heartbeat.ts';
+import { onSource, type SourceName } from './on-source.ts';
 
 /** Work on one store, which the workflow tries again and not Temporal. */
 export interface StoreTry {
@@ -42,12 +51,25 @@ export type FillOutcome =
   | ({ readonly kind: 'filled' } & Filled)
   | { readonly kind: 'holder-failed'; readonly failure: StoreFailure };
 
-export interface SwitchInput extends HeldName {
-  readonly route: StoreSwitch;
+export interface SwitchInput extends SourceName {
+  readonly boundary: StoreBoundary;
+  readonly proof: SwitchProof;
+  /** Earlier ones, which a store may lack. */
+  readonly boundaries: readonly StoreBoundary[];
   readonly acknowledgedGtids: string;
   readonly reachable: readonly string[];
   /** When it became known that the stores should be switched; milliseconds since 1970. */
   readonly detectedAtMs: number;
+}
+
+export interface BoundariesInput extends SourceName {
+  readonly store: string;
+  /** In the order of their epochs. */
+  readonly boundaries: readonly StoreBoundary[];
+}
+
+export interface AuditSwitchInput extends SourceName {
+  readonly boundary: StoreBoundary;
 }
 
 /** Objects that travel at once from store to store: nobody waits for them, and each takes memory. */
@@ -63,18 +85,36 @@ export function archiveStoreCareActivities(resources: ArchiveResources) {
 
     /** Makes one store count for another, as an entry of the catalogs. */
     switchStore: (input: SwitchInput): Promise<StoreSwitched> =>
-      on(input, async ({ repositories, cluster }) => {
-        const { route, epoch, source, acknowledgedGtids, reachable } = input;
-        const sign = (of: number) => signAs({ role: 'host', source, epoch: of }, wallClock)();
-        const done = await switchStore({ repositories, route, epoch, acknowledgedGtids, reachable, sign });
-        if (done.kind === 'switched') {
-          const { from, to, detail } = route;
-          const ended = { outcome: 'switched', subject: 'store', missingGtids: '' } as const;
-          await auditHandoff(cluster, { ...ended, from, to, epoch: done.epoch, detail });
-        }
-        return done;
+      on(input, async ({ repositories }) => {
+        const { source, boundary, proof, boundaries, acknowledgedGtids, reachable } = input;
+        const sign = signFor(source);
+        return switchStore({ repositories, boundary, proof, boundaries, acknowledgedGtids, reachable, sign });
+      }),
+
+    /** Writes into one store the handoffs between stores that were made while it was away. */
+    bringBoundaries: ({ store, boundaries, ...input }: BoundariesInput): Promise<void> =>
+      on(input, async ({ repositories }) => {
+        const { catalog } = repositoryIn(repositories, store);
+        await catalog.read();
+        await bringBoundaries(catalog, boundaries, signFor(input.source));
+      }),
+
+    /** Proves that a switch of stores holds, and writes the result into the catalogs. */
+    validateSwitch: (input: SwitchToValidate & SourceName): Promise<SwitchValidation> =>
+      on(input, (context) => validateSwitch(context, input)),
+
+    /** Writes into this machine's audit log that a store counts for another. */
+    auditSwitch: ({ cluster, boundary }: AuditSwitchInput): Promise<void> =>
+      withHeartbeat(async () => {
+        const { from, to, epoch, detail } = boundary;
+        const ended = { outcome: 'switched', subject: 'store', missingGtids: '' } as const;
+        await auditHandoff(pickCluster(resources.config, cluster), { ...ended, from, to, epoch, detail });
       }),
   };
+}
+
+function signFor(source: string): (epoch: number) => AppendBy {
+  return (epoch) => signAs({ role: 'host', source, epoch }, wallClock)();
 }
 
 /** Copies between stores, on the queue for transfers. */
@@ -106,7 +146,7 @@ async function fill(
     from: repositoryIn(repositories, from),
     to: repositoryIn(repositories, to),
     key: repositories.key,
-    sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),
+    sign: signFor(source),
     parallel: PARALLEL_COPIES,
     signal: beat.signal,
     onPlanned: (plan) => {

@@ -22,6 +22,7 @@ import { type LogRef, stagedFiles } from '../src/archiving/staging.ts';
 import { pickCluster } from '../src/config/pick.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { parseSha256 } from '../src/domain/identity.ts';
+import type { StoreBoundary } from '../src/domain/routing/store-boundaries.ts';
 import type { StorePolicy } from '../src/domain/routing/store-policy.ts';
 import { readServerFacts } from '../src/mysql/facts.ts';
 import { archiveStoreCareActivities, type StoreTry } from './archive-stores.ts';
@@ -43,6 +44,8 @@ export interface ArchiveSettings {
 export interface ClaimInput extends SourceName {
   /** All stores, with the policies of the configuration. */
   readonly stores: readonly StoreLook[];
+  /** Handoffs between stores that a store may lack. */
+  readonly boundaries: readonly StoreBoundary[];
 }
 
 export interface DiscoverInput extends SourceName {
@@ -190,14 +193,14 @@ function signHeld(role: string, { source, epoch }: HeldName): Signature {
 /** Until it is known whether the source may be written, what is closed is staged all the same. */
 async function claimOrStage(
   resources: ArchiveResources,
-  { cluster, source, stores }: ClaimInput,
+  { cluster, source, stores, boundaries }: ClaimInput,
 ): Promise<ReachableClaim> {
   const server = resources.server(cluster, source);
   try {
     const repositories = await resources.repositories(cluster);
     const { serverUuid } = await server.withSession(readServerFacts);
     const claimant = { source, serverUuid, role: server.source.role };
-    return await claimReachable(repositories, claimant, stores);
+    return await claimReachable(repositories, { claimant, looks: stores, boundaries });
   } catch (error) {
     await stageAll(server, []);
     throw error;

@@ -54,15 +54,17 @@ export function hostActivities(host: string): Omit<ArchiveHostActivities, 'stage
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry: STORE_RETRY, taskQueue: hostQueue(host) });
 }
 
-type StoreTry = 'commitSegment' | 'reachStore' | 'switchStore';
+type StoreTry = 'commitSegment' | 'reachStore' | 'switchStore' | 'bringBoundaries';
 
 /** Short activities on one store: where it fails, they end at once. */
 export function storeTries(host: string): Pick<ArchiveHostActivities, StoreTry> {
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry: STORE_RETRY, taskQueue: hostQueue(host) });
 }
 
+type OnceOnly = 'stageClosed' | 'auditSwitch' | 'validateSwitch';
+
 /** As `hostActivities`, tried once: for what the next round does again. */
-export function hostActivitiesOnce(host: string): Pick<ArchiveHostActivities, 'stageClosed'> {
+export function hostActivitiesOnce(host: string): Pick<ArchiveHostActivities, OnceOnly> {
   const retry = { maximumAttempts: 1 };
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry, taskQueue: hostQueue(host) });
 }

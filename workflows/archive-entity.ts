@@ -1,6 +1,7 @@
 import type { SealSummary } from '../activities/archive-transfers.ts';
 import type { AppError } from '../src/domain/errors.ts';
 import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
+import type { StoreBoundary } from '../src/domain/routing/store-boundaries.ts';
 import type { StandIn } from '../src/domain/routing/store-handoff.ts';
 import type { Lane, WaitingLog } from './archive-lane.ts';
 import type {
@@ -13,10 +14,11 @@ import type {
   Decision,
   GivenUp,
   StoreHead,
+  UnmetStore,
   WriterHold,
 } from './contracts/archive.ts';
 import type { RoundFailure } from './contracts/failure.ts';
-import type { StoreRecord } from './contracts/stores.ts';
+import type { StoreRecord, UnvalidatedSwitch } from './contracts/stores.ts';
 
 /** A caller of `archiveNow` that waits until all that was closed when it asked is dealt with. */
 export interface Ticket {
@@ -63,6 +65,14 @@ export interface ArchiveEntity {
   retention: RetentionAlarm | null;
   stores: readonly StoreRecord[];
   standIns: readonly StandIn[];
+  boundaries: readonly StoreBoundary[];
+  acknowledgedGtids: string | null;
+  unaudited: readonly StoreBoundary[];
+  auditFailure: RoundFailure | null;
+  unvalidated: UnvalidatedSwitch | null;
+  noStandIns: readonly UnmetStore[];
+  /** `from to` of the switches that this round tried in vain. */
+  notSwitched: ReadonlySet<string>;
   /** Whether an entry is being written that raises the epoch. */
   switching: 'no' | 'under-way';
   /** What is under way for each store. */
@@ -98,6 +108,11 @@ const FRESH: ArchiveCarry = {
   heads: [],
   stores: [],
   standIns: [],
+  boundaries: [],
+  acknowledgedGtids: null,
+  unaudited: [],
+  auditFailure: null,
+  unvalidated: null,
   segmentsArchived: 0,
   lastSuccessAt: null,
   lastFailure: null,
@@ -118,6 +133,8 @@ export function openEntity(input: ArchiveSourceInput, carried: ArchiveCarry | un
     rotationNotBefore: 0,
     backlog: { logs: 0, bytes: 0 },
     retention: null,
+    noStandIns: [],
+    notSwitched: new Set(),
     switching: 'no',
     lanes: new Map(),
     seals: new Map(),
@@ -143,13 +160,18 @@ export function endRun(entity: ArchiveEntity): void {
 export function carryOf(entity: ArchiveEntity): ArchiveCarry {
   const { mode, hold, unasked, archivedThrough, deadLetters, givenUp, decisions, heads } = entity;
   const { segmentsArchived, lastSuccessAt, lastFailure, rotationFailure, rotateAsked } = entity;
-  const { stores, standIns } = entity;
+  const { stores, standIns, boundaries, acknowledgedGtids, unaudited, auditFailure, unvalidated } = entity;
   return {
     mode,
     hold: entity.reclaimAsked ? { kind: 'unclaimed' } : hold,
     unasked,
     stores,
     standIns,
+    boundaries,
+    acknowledgedGtids,
+    unaudited,
+    auditFailure,
+    unvalidated,
     archivedThrough,
     deadLetters,
     givenUp,
@@ -166,9 +188,9 @@ export function carryOf(entity: ArchiveEntity): ArchiveCarry {
 
 /** Answer of the query `status`. */
 export function statusOf(entity: ArchiveEntity): ArchiveStatus {
-  const { input, phase, backlog, retention } = entity;
+  const { input, phase, backlog, retention, noStandIns } = entity;
   const lanes = [...entity.lanes.values()].map(({ store, work }) => ({ store, work }));
-  return { ...input, ...carryOf(entity), phase, backlog, retention, lanes };
+  return { ...input, ...carryOf(entity), phase, backlog, retention, noStandIns, lanes };
 }
 
 /**

@@ -19,12 +19,17 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
       policy,
       access: circuit.kind === 'closed' ? ('open' as const) : ('held-back' as const),
     }));
-    const { claim, standIns, unasked } = await hostActivities(host).claimHold({ ...entity.input, stores });
+    const { claim, standIns, unasked, boundaries } = await hostActivities(host).claimHold({
+      ...entity.input,
+      stores,
+      boundaries: entity.boundaries,
+    });
     // Until the answer is here, what is under way goes on in the old epoch, or is refused.
     entity.hold = claim;
     entity.unasked = unasked;
     entity.reclaimAsked = false;
     entity.standIns = standIns;
+    entity.boundaries = boundaries;
   }
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
   if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);

@@ -12,6 +12,8 @@ export function adoptStores(
   entity: ArchiveEntity,
   configured: readonly { readonly store: string; readonly policy: StorePolicy }[],
 ): void {
+  // What a store that is taken away was known to hold stays acknowledged.
+  noteAcknowledged(entity);
   entity.stores = configured.map(({ store, policy }) => {
     const known = entity.stores.find((record) => record.store === store);
     return known === undefined ? fresh(store, policy) : { ...known, policy };
@@ -24,6 +26,8 @@ function fresh(store: string, policy: StorePolicy): StoreRecord {
     policy,
     circuit: CLOSED_CIRCUIT,
     coveredGtids: null,
+    givenUpGtids: '',
+    epoch: null,
     backlog: { logs: 0, bytes: 0 },
     through: null,
     failure: null,
@@ -63,23 +67,46 @@ export function countingStores(entity: ArchiveEntity): readonly StoreRecord[] {
 
 /** Takes over what a look has found of the stores. */
 export function adoptStandings(entity: ArchiveEntity, standings: readonly StoreStanding[]): void {
-  for (const { store, status, failure, coveredGtids, backlog, outOfReach, through } of standings) {
+  for (const { store, status, failure, backlog, outOfReach, through, ...standing } of standings) {
     const known = recordOf(entity, store);
     const isWell = status === 'read' && failure === null && known?.restUntilMs === 0;
     update(entity, store, {
       ...(isWell ? { failure: null } : {}),
       backlog,
       outOfReach,
-      coveredGtids: coveredGtids ?? known?.coveredGtids ?? null,
+      coveredGtids: standing.coveredGtids ?? known?.coveredGtids ?? null,
+      givenUpGtids: standing.givenUpGtids ?? known?.givenUpGtids ?? '',
+      epoch: standing.epoch ?? known?.epoch ?? null,
       through: through ?? known?.through ?? null,
     });
   }
 }
 
-/** All that may have been called archived: what every store that counts is known to hold. Null where one was never read. */
+/**
+ * All that may ever have been called archived: what every store that counts is known to hold, now and
+ * before. Null where a store that counts was never read. Where none counts, because a stand-in is not
+ * configured any more and nothing is remembered of it: all that the stores hold that there are.
+ */
 export function acknowledgedGtids(entity: ArchiveEntity): string | null {
-  const sets = countingStores(entity).map(({ coveredGtids }) => coveredGtids);
-  const [first, ...others] = sets.flatMap((set) => (set === null ? [] : [GtidSet.parse(set)]));
-  if (first === undefined || others.length + 1 < sets.length) return null;
-  return others.reduce((all, set) => all.intersect(set), first).toString();
+  const counting = countingStores(entity);
+  const remembered = entity.acknowledgedGtids;
+  if (counting.length === 0) return remembered ?? unionOf(entity.stores);
+  const sets = counting.map(({ coveredGtids }) => coveredGtids);
+  if (sets.includes(null)) return null;
+  const now = sets.map((set) => GtidSet.parse(set ?? '')).reduce((all, set) => all.intersect(set));
+  return now.union(GtidSet.parse(remembered ?? '')).toString();
+}
+
+/** Remembers what counts as archived, before something changes which stores count. */
+export function noteAcknowledged(entity: ArchiveEntity): void {
+  if (countingStores(entity).length === 0) return;
+  entity.acknowledgedGtids = acknowledgedGtids(entity) ?? entity.acknowledgedGtids;
+}
+
+/** Null where none was ever read. */
+function unionOf(stores: readonly StoreRecord[]): string | null {
+  const sets = stores.flatMap(({ coveredGtids }) =>
+    coveredGtids === null ? [] : [GtidSet.parse(coveredGtids)],
+  );
+  return sets.length === 0 ? null : GtidSet.unionAll(sets).toString();
 }

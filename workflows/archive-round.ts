@@ -4,6 +4,7 @@ import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
 import type { RetentionAlarm } from '../src/domain/routing/retention-alarm.ts';
 import { controlActivities, hostActivities, stagingActivities, storeTries } from './archive-activities.ts';
 import { tryStoresIfAsked } from './archive-asked.ts';
+import { adoptBoundaries } from './archive-boundaries.ts';
 import { noteFailure, onStore } from './archive-circuits.ts';
 import { carryOutDecisions, noteProblems, setAsideOf, writeLetters } from './archive-dead-letters.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
@@ -13,6 +14,7 @@ import { adoptStandings, adoptStores, circuitOf, countingStores, looksOf } from 
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
 import { whileStaging } from './archive-staging.ts';
 import { storesShort, switchStores } from './archive-switch.ts';
+import { tellSwitches } from './archive-switch-told.ts';
 import { adoptWaiting, keyOf } from './archive-waiting.ts';
 
 /** What a round achieved. */
@@ -50,6 +52,7 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   if (isCountingBusy(entity))
     await whileStaging(entity, settings.host, () => countingStoresIdle(entity, settings));
   await writeLetters(entity, found.stores);
+  await tellSwitches(entity, settings);
   // Also while a store that counts is away: what is closed is staged, and goes to the others.
   await rotateIfDue(entity, settings, found.open);
   throwFailures(entity);
@@ -70,6 +73,7 @@ async function lookAtSource(entity: ArchiveEntity, { host }: ArchiveSettings): P
   entity.heads = [...found.heads, ...unread];
   entity.archivedThrough = found.archivedThrough ?? entity.archivedThrough;
   adoptStandings(entity, found.stores);
+  adoptBoundaries(entity, found);
   for (const { store, failure } of found.stores) {
     if (failure !== null) noteFailure(entity, store, failure);
   }

@@ -15,7 +15,7 @@ import type { PeekCache, SourceLog } from './source-logs.ts';
 import { stageUnread } from './stage-unread.ts';
 import { readStagedServers } from './staged-logs.ts';
 import { ensureStagingDir } from './staging.ts';
-import { retentionOf, standInsOf, standingsOf, withFills } from './standings.ts';
+import { boundariesIn, retentionOf, standInsOf, standingsOf, withFills } from './standings.ts';
 import { splitStores } from './store-needs.ts';
 import { listStagedServers, removeLeftovers } from './tidy.ts';
 
@@ -70,6 +70,7 @@ export async function discover(options: DiscoverOptions): Promise<Discovery> {
     ...decision,
     stores: withFills(standingsOf(view, needs), standing.comparisons, known),
     ...standing,
+    boundaries: boundariesIn(known, view.present.unknown),
     retention: retentionOf(view, { pending, lies }, options.nowMs),
     open: openLog(listed.at(-1), options.nowMs),
     heads: known.map(({ id, state }) => ({ store: id, ...state.head })),

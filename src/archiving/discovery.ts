@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../domain/errors.ts';
 import type { ServerUuid, Sha256 } from '../domain/identity.ts';
 import type { RetentionAlarm } from '../domain/routing/retention-alarm.ts';
+import type { StoreBoundary } from '../domain/routing/store-boundaries.ts';
 import type { StandIn, StoreHandoffFacts } from '../domain/routing/store-handoff.ts';
 import type { LogRef } from './staging.ts';
 
@@ -68,6 +69,8 @@ export interface StoreStanding {
   readonly epoch: number | null;
   /** All GTIDs that it holds, of any source, canonical; null where nothing is known. */
   readonly coveredGtids: string | null;
+  /** What operators gave up in it, canonical; null where nothing is known. */
+  readonly givenUpGtids: string | null;
   /** Closed logs of this source that it lacks. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
   /** A store from which it must be filled before it takes logs; else null. */
@@ -94,6 +97,8 @@ export interface Discovery {
   readonly standIns: readonly StandIn[];
   /** For each of them that can be compared now, whether both catalogs hold the same. */
   readonly comparisons: StoreHandoffFacts['comparisons'];
+  /** The handoffs between stores that a store may lack, oldest first. */
+  readonly boundaries: readonly StoreBoundary[];
   /** How long the server keeps what is not archived. */
   readonly retention: RetentionAlarm;
   /** Closed logs that are not in every store that counts. */

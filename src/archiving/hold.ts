@@ -1,8 +1,14 @@
+import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { type Claim, type Claimant, type ClaimedCatalog, claimEverywhere } from '../domain/routing/hold.ts';
+import {
+  boundariesBetween,
+  boundariesOf,
+  mergeBoundaries,
+  type StoreBoundary,
+} from '../domain/routing/store-boundaries.ts';
 import { effectivePolicies, type StandIn, standInsAfter } from '../domain/routing/store-handoff.ts';
-import type { StoreFailure } from './discovery.ts';
-import { readStores, type StoreLook } from './read-stores.ts';
+import { isPassedOver, type StoreLook, tryStores } from './read-stores.ts';
 import type { Repositories } from './repositories.ts';
 
 /**
@@ -28,36 +34,115 @@ export interface ReachableClaim {
   readonly standIns: readonly StandIn[];
   /** Stores that count and could not be asked: a handoff may stand there, so ask again when they answer. */
   readonly unasked: readonly string[];
+  /** The handoffs between stores that led to it, oldest first. */
+  readonly boundaries: readonly StoreBoundary[];
+}
+
+/** What a writer asks about. */
+export interface ClaimRequest {
+  readonly claimant: Claimant;
+  /** All stores, with the policies of the configuration. */
+  readonly looks: readonly StoreLook[];
+  /** Handoffs between stores that the writer made and that perhaps only a store has that is away now. */
+  readonly boundaries: readonly StoreBoundary[];
 }
 
 /**
  * As `claimHold`, of the stores that can be reached. A handoff of the archive stands in a store that
- * counts. Where one of those is missed, a writer may still begin by what the others say: what it writes
- * there counts as archived nowhere before that one has it, too, and that one refuses it where a handoff
- * stands there. But nobody is told to stand by on half the answer.
+ * counts; which of them count, the handoffs say that were read. Where one of those is missed, a writer
+ * may still begin by what the others say: what it writes there counts as archived nowhere before that
+ * one has it, too, and that one refuses it where a handoff stands there. But nobody is told to stand by
+ * on half the answer.
  *
- * @param looks with the policies of the configuration
  * @throws what the store says where none can be read, or one that counts cannot and the others do not let it
- *   begin: unavailable, or that it is set up wrongly; as `claimHold`
+ *   begin: unavailable, or that it is set up wrongly; what is wrong with the catalog of one that counts; as
+ *   `claimHold`
  */
 export async function claimReachable(
   repositories: Repositories,
-  claimant: Claimant,
-  looks: readonly StoreLook[],
+  { claimant, looks, boundaries }: ClaimRequest,
 ): Promise<ReachableClaim> {
-  // Nothing is thrown for a store that cannot be reached before it is known which of them count.
-  const { known, reads } = await readStores(repositories, looks, new Map());
-  const isRead = (store: string) => reads.some((read) => read.store === store && read.status === 'read');
-  const catalogs = known
-    .filter(({ id }) => isRead(id))
-    .map(({ id, state }): ClaimedCatalog => ({ store: id, epoch: state.epoch, handoffs: state.handoffs() }));
-  const standIns = standInsOfAll(catalogs);
-  const counting = effectivePolicies(looks, standIns).filter(({ policy }) => policy === 'required');
-  const unasked = counting.map(({ store }) => store).filter((store) => !isRead(store));
-  const claim = catalogs.length === 0 ? null : claimEverywhere(catalogs, claimant);
-  const [missed] = unasked;
-  if (claim !== null && (missed === undefined || claim.kind === 'held')) return { claim, standIns, unasked };
-  throw notAsked(missed ?? '', reads.find(({ store }) => store === missed)?.failure ?? null);
+  const { catalogs, counting, errors, isRead, later } = await readCounting(repositories, looks, boundaries);
+  const missed = counting.filter(({ store, policy }) => policy === 'required' && !isRead(store));
+  for (const { store } of missed) {
+    const error = errors.get(store);
+    if (error !== undefined && !isPassedOver(error)) throw error;
+  }
+  const all = withRemembered(catalogs, later);
+  const claim = catalogs.length === 0 ? null : claimEverywhere(all, claimant);
+  const [first] = missed;
+  if (claim === null || (first !== undefined && claim.kind !== 'held')) {
+    throw notAsked(first?.store ?? '', errors.get(first?.store ?? ''));
+  }
+  const found = catalogs.flatMap(({ handoffs }) => boundariesOf(handoffs));
+  return {
+    claim,
+    standIns: standInsOfAll(all),
+    unasked: missed.map(({ store }) => store),
+    boundaries: mergeBoundaries(found, later),
+  };
+}
+
+interface CountingRead {
+  readonly catalogs: readonly ReadCatalog[];
+  /** All stores, as they count by what was read and remembered. */
+  readonly counting: readonly StoreLook[];
+  readonly errors: ReadonlyMap<string, AppError>;
+  isRead(store: string): boolean;
+  /** What is remembered behind all that was read. */
+  readonly later: readonly StoreBoundary[];
+}
+
+type ReadCatalog = Omit<ClaimedCatalog, 'handoffs'> & {
+  readonly handoffs: ReturnType<CatalogState['handoffs']>;
+};
+
+/** Each pass waits for a store that was not waited for before, as a catalog has just said that it counts. */
+async function readCounting(
+  repositories: Repositories,
+  looks: readonly StoreLook[],
+  boundaries: readonly StoreBoundary[],
+): Promise<CountingRead> {
+  let asked = looks;
+  for (let pass = 0; ; pass += 1) {
+    const { known, reads, errors } = await tryStores(repositories, asked, new Map());
+    const isRead = (store: string) => reads.some((read) => read.store === store && read.status === 'read');
+    const catalogs = known
+      .filter(({ id }) => isRead(id))
+      .map(({ id, state }) => ({ store: id, epoch: state.epoch, handoffs: state.handoffs() }));
+    const later = laterThan(catalogs, boundaries);
+    const counting = effectivePolicies(looks, standInsOfAll(withRemembered(catalogs, later)));
+    const isLate = counting.some(
+      ({ store, policy, access }) =>
+        policy === 'required' && access === 'open' && !isRead(store) && !errors.has(store),
+    );
+    if (!isLate || pass > looks.length) return { catalogs, counting, errors, isRead, later };
+    asked = counting;
+  }
+}
+
+/** What is remembered counts where no catalog that was read has a handoff of that epoch. */
+function laterThan(
+  catalogs: readonly ClaimedCatalog[],
+  boundaries: readonly StoreBoundary[],
+): readonly StoreBoundary[] {
+  const newest = Math.max(0, ...catalogs.map(({ epoch }) => epoch));
+  const last = boundaries.at(-1);
+  if (catalogs.length === 0 || last === undefined || last.epoch <= newest) return [];
+  return boundariesBetween(boundaries, newest, last.epoch) ?? [];
+}
+
+function withRemembered(
+  catalogs: readonly ClaimedCatalog[],
+  later: readonly StoreBoundary[],
+): readonly ClaimedCatalog[] {
+  const last = later.at(-1);
+  if (last === undefined) return catalogs;
+  const handoffs = later.map(({ epoch, from, to }) => ({
+    epoch,
+    route: { kind: 'store', from, to } as const,
+  }));
+  return [...catalogs, { store: 'the memory of the workflow', epoch: last.epoch, handoffs }];
 }
 
 /** The stand-ins that these catalogs name together. */
@@ -68,12 +153,12 @@ export function standInsOfAll(catalogs: readonly Pick<ClaimedCatalog, 'handoffs'
   return standInsAfter([...routes].sort(([a], [b]) => a - b).map(([, route]) => route));
 }
 
-function notAsked(store: string, failure: StoreFailure | null): AppError {
+function notAsked(store: string, error: AppError | undefined): AppError {
   return new AppError({
-    code: failure?.code ?? 'StoreHeldBack',
-    kind: failure?.kind ?? 'unavailable',
-    message: failure?.message ?? `${store} cannot be asked now, and a handoff may stand there.`,
-    hint: failure?.hint ?? 'Nothing is archived before it answers; it is tried again.',
+    code: error?.code ?? 'StoreHeldBack',
+    kind: error?.kind ?? 'unavailable',
+    message: error?.message ?? `${store} cannot be asked now, and a handoff may stand there.`,
+    hint: error?.hint ?? 'Nothing is archived before it answers; it is tried again.',
     facts: { store },
   });
 }

@@ -48,6 +48,20 @@ export async function readStores(
   looks: readonly StoreLook[],
   heads: ReadonlyMap<string, CatalogHead>,
 ): Promise<StoreReads> {
+  const { known, reads, errors } = await tryStores(repositories, looks, heads);
+  for (const { store, policy } of looks) {
+    const error = errors.get(store);
+    if (error !== undefined && policy === 'required' && !isPassedOver(error)) throw error;
+  }
+  return { known, reads };
+}
+
+/** As `readStores`; whatever is wrong with a store is told of, for it is not known yet which of them count. */
+export async function tryStores(
+  repositories: Repositories,
+  looks: readonly StoreLook[],
+  heads: ReadonlyMap<string, CatalogHead>,
+): Promise<StoreReads & { readonly errors: ReadonlyMap<string, AppError> }> {
   const asked = looks.map((look) => ({ ...look, repository: repositoryIn(repositories, look.store) }));
   const required = asked.filter(({ policy }) => policy === 'required');
   const reading = new Map(asked.map((look) => [look.store, outcomeOf(look, heads.get(look.store))]));
@@ -60,20 +74,20 @@ export async function readStores(
     }),
   );
   const known: KnownStore[] = [];
-  const reads = asked.map(({ store, policy, repository }, index): StoreRead => {
+  const errors = new Map<string, AppError>();
+  const reads = asked.map(({ store, repository }, index): StoreRead => {
     const outcome: Outcome = outcomes[index] ?? { kind: 'late' };
-    if (outcome.kind === 'failed' && policy === 'required' && !isPassedOver(outcome.error)) {
-      throw outcome.error;
-    }
+    if (outcome.kind === 'failed') errors.set(store, outcome.error);
     const state = outcome.kind === 'read' ? outcome.state : repository.catalog.known;
     if (state !== null) known.push({ id: store, state });
     const status = outcome.kind === 'read' ? 'read' : state === null ? 'unknown' : 'known';
     return { store, status, failure: outcome.kind === 'failed' ? failureOf(outcome.error) : null };
   });
-  return { known, reads };
+  return { known, reads, errors };
 }
 
-function isPassedOver({ kind, code }: AppError): boolean {
+/** True for what makes a store be passed over, though it counts. */
+export function isPassedOver({ kind, code }: AppError): boolean {
   return kind === 'unavailable' || isStoreFailure(code);
 }
 

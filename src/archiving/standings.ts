@@ -2,6 +2,7 @@ import { viewOf } from '../catalog/view.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import { compareCatalogs } from '../domain/routing/compare.ts';
 import { type RetentionAlarm, retentionAlarm } from '../domain/routing/retention-alarm.ts';
+import { boundariesOf, mergeBoundaries, type StoreBoundary } from '../domain/routing/store-boundaries.ts';
 import type { StandIn } from '../domain/routing/store-handoff.ts';
 import { archivedThroughOf } from './decide-round.ts';
 import type { Discovery, StoreStanding } from './discovery.ts';
@@ -24,6 +25,7 @@ export function standingsOf({ present, reads }: SourceView, needs: RoundDecision
       failure,
       epoch: state?.epoch ?? null,
       coveredGtids: state === undefined ? null : coveredBy({ state }).toString(),
+      givenUpGtids: state === undefined ? null : givenUpIn({ state }).toString(),
       backlog: need?.backlog ?? { logs: 0, bytes: 0 },
       fillFrom: need?.fillFrom ?? null,
       outOfReach: need?.outOfReach ?? null,
@@ -34,6 +36,23 @@ export function standingsOf({ present, reads }: SourceView, needs: RoundDecision
 
 function coveredBy({ state }: Pick<KnownStore, 'state'>): GtidSet {
   return GtidSet.unionAll(state.timelines().map(({ timeline }) => state.archivedThrough(timeline)));
+}
+
+function givenUpIn({ state }: Pick<KnownStore, 'state'>): GtidSet {
+  return GtidSet.unionAll(state.acceptedGaps().map(({ missingGtids }) => GtidSet.parse(missingGtids)));
+}
+
+/** The handoffs between stores that a store lacks, or may lack where its catalog is not known. Pure. */
+export function boundariesIn(
+  known: readonly KnownStore[],
+  unknown: readonly string[],
+): readonly StoreBoundary[] {
+  const least = unknown.length > 0 ? 0 : Math.min(...known.map(({ state }) => state.epoch));
+  const all = known.reduce<readonly StoreBoundary[]>(
+    (found, { state }) => mergeBoundaries(found, boundariesOf(state.handoffs())),
+    [],
+  );
+  return all.filter(({ epoch }) => epoch > least);
 }
 
 /** Stand-ins as the catalogs have them, and whether the stores of each hold the same by now. Pure. */

@@ -4,7 +4,7 @@ import { AppError } from '../../src/domain/errors.ts';
 import { parseBinlogName, parseServerUuid } from '../../src/domain/identity.ts';
 import { carryOf, endRun, openEntity, openTicket, ticketResult } from '../../workflows/archive-entity.ts';
 import { held, noteFence } from '../../workflows/archive-hold.ts';
-import { adoptStores } from '../../workflows/archive-records.ts';
+import { acknowledgedGtids, adoptStores, update } from '../../workflows/archive-records.ts';
 import { adoptWaiting, isLackedBy, noteCommitted } from '../../workflows/archive-waiting.ts';
 import { ARCHIVE_CARRY } from '../../workflows/contracts/archive.ts';
 
@@ -36,6 +36,31 @@ test('only a handoff makes an entity give up its epoch, and it writes nothing wi
   assert.deepEqual(held(entity), { ...SOURCE, epoch: 2 });
   noteFence(entity, new AppError({ code: 'StaleEpoch', kind: 'conflict', message: 'fenced' }));
   assert.deepEqual(entity.hold, { kind: 'unclaimed' });
+});
+
+test('what was called archived stays so when a store is taken away, and nothing is made up where one was never read', () => {
+  const entity = openEntity(SOURCE, undefined);
+  const gtids = (to: number) => `3e11fa47-71ca-11e1-9e33-c80aa9429562:1-${to}`;
+  const stores = [
+    { store: 'p', policy: 'required' },
+    { store: 'c', policy: 'catch-up' },
+  ] as const;
+  adoptStores(entity, stores);
+  assert.equal(acknowledgedGtids(entity), null);
+  update(entity, 'p', { coveredGtids: gtids(5) });
+  update(entity, 'c', { coveredGtids: gtids(9) });
+  assert.equal(acknowledgedGtids(entity), gtids(5));
+  entity.standIns = [{ from: 'p', to: 'c' }];
+  assert.equal(acknowledgedGtids(entity), gtids(9));
+  adoptStores(entity, stores.slice(0, 1));
+  assert.equal(acknowledgedGtids(entity), gtids(9));
+  // Carried to the next run, and from then on it only grows.
+  const next = openEntity(SOURCE, ARCHIVE_CARRY.schema.parse(JSON.parse(JSON.stringify(carryOf(entity)))));
+  assert.equal(acknowledgedGtids(next), gtids(9));
+  next.standIns = [];
+  assert.equal(acknowledgedGtids(next), gtids(9));
+  update(next, 'p', { coveredGtids: gtids(12) });
+  assert.equal(acknowledgedGtids(next), gtids(12));
 });
 
 test('a run that ends answers all who wait, and who asks then is sent to the next one at once', () => {

@@ -10,19 +10,20 @@ export interface FarStore {
   readonly cable: TcpProxy;
   /** The test's own look at it. */
   readonly bucket: ObjectStore;
-  /** Its entry in `stores`, under the id `far`. */
-  readonly entry: { readonly id: 'far'; readonly s3: unknown };
+  /** Its entry in `stores`. */
+  readonly entry: { readonly id: string; readonly s3: unknown };
   stop(): Promise<void>;
 }
 
 /** Starts the server and the cable; the credentials come into the environment of this process and its children. */
-export async function startFarStore(): Promise<FarStore> {
+export async function startFarStore(id = 'far'): Promise<FarStore> {
   const s3 = await startS3('archive');
   const cable = await tcpProxy({ host: s3.host, port: s3.port });
-  process.env['TEST_S3_ACCESS'] = s3.credentials.accessKeyId;
-  process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
+  const names = { access: `TEST_S3_ACCESS_${id}`, secret: `TEST_S3_SECRET_${id}` };
+  process.env[names.access] = s3.credentials.accessKeyId;
+  process.env[names.secret] = s3.credentials.secretAccessKey;
   const bucket = openS3Store({
-    id: 'far',
+    id,
     bucket: s3.bucket,
     region: s3.region,
     endpoint: s3.endpoint,
@@ -34,14 +35,14 @@ export async function startFarStore(): Promise<FarStore> {
     cable,
     bucket,
     entry: {
-      id: 'far',
+      id,
       s3: {
         bucket: s3.bucket,
         region: s3.region,
         endpoint: `http://127.0.0.1:${cable.port}`,
         pathStyle: true,
-        accessKeyId: { env: 'TEST_S3_ACCESS' },
-        secretAccessKey: { env: 'TEST_S3_SECRET' },
+        accessKeyId: { env: names.access },
+        secretAccessKey: { env: names.secret },
       },
     },
     async stop() {

@@ -3,10 +3,18 @@ import { z } from 'zod';
 import { type ErrorKind, EXIT_CODES } from '../../src/domain/errors.ts';
 import type { Claim } from '../../src/domain/routing/hold.ts';
 import type { RetentionAlarm } from '../../src/domain/routing/retention-alarm.ts';
-import type { StandIn } from '../../src/domain/routing/store-handoff.ts';
+import type { StoreBoundary } from '../../src/domain/routing/store-boundaries.ts';
+import type { StandIn, StoreHandoffStep } from '../../src/domain/routing/store-handoff.ts';
 import { type Contract, clusterName, sourceId } from './contract.ts';
 import { type RoundFailure, roundFailure } from './failure.ts';
-import { type StoreRecord, standIn, storeRecord } from './stores.ts';
+import {
+  type StoreRecord,
+  standIn,
+  storeBoundary,
+  storeRecord,
+  type UnvalidatedSwitch,
+  unvalidatedSwitch,
+} from './stores.ts';
 
 const reasonText = z.string().min(1, 'must say why').max(500, 'is longer than 500 characters');
 
@@ -125,6 +133,16 @@ export interface ArchiveCarry {
   readonly stores: readonly StoreRecord[];
   /** Stores that count in the place of others, by the handoffs that the catalogs name. */
   readonly standIns: readonly StandIn[];
+  /** The handoffs between stores that a store may lack, oldest first, also one of which it is not known whether it was written. */
+  readonly boundaries: readonly StoreBoundary[];
+  /** All that this workflow may ever have called archived, canonical; null before its first look. */
+  readonly acknowledgedGtids: string | null;
+  /** Switches that the audit log does not tell of yet. */
+  readonly unaudited: readonly StoreBoundary[];
+  /** Why not, at the last try. */
+  readonly auditFailure: RoundFailure | null;
+  /** The last switch, until the first log behind it counts and the result is recorded. */
+  readonly unvalidated: UnvalidatedSwitch | null;
   /** Someone sent `rotateNow`, and no round has done it yet. */
   readonly rotateAsked: boolean;
   /** The last signal that was refused because its payload was not understood. */
@@ -170,6 +188,11 @@ export const ARCHIVE_CARRY: Contract<ArchiveCarry> = {
     // A run of an earlier version hands over none of these.
     stores: z.array(storeRecord).default([]),
     standIns: z.array(standIn).default([]),
+    boundaries: z.array(storeBoundary).default([]),
+    acknowledgedGtids: z.string().nullable().default(null),
+    unaudited: z.array(storeBoundary).default([]),
+    auditFailure: roundFailure.nullable().default(null),
+    unvalidated: unvalidatedSwitch.nullable().default(null),
     rotateAsked: z.boolean().default(false),
     lastRefusedSignal: z.string().nullable().default(null),
   }),
@@ -195,7 +218,12 @@ export interface ArchiveStatus extends ArchiveCarry {
   readonly retention: RetentionAlarm | null;
   /** What is under way for each store: logs go to it, it is filled from another one, or tried now and then. */
   readonly lanes: readonly { readonly store: string; readonly work: 'transfer' | 'fill' | 'probe' }[];
+  /** Required stores that are given up and for which no other one can count, with the reason of each. */
+  readonly noStandIns: readonly UnmetStore[];
 }
+
+/** A required store that does not count, and why no store counts in its place. */
+export type UnmetStore = Omit<Extract<StoreHandoffStep, { kind: 'no-stand-in' }>, 'kind'>;
 
 /** Result of the update `archiveNow`: what became of the logs that were closed when it was asked. */
 export interface ArchiveNowResult {

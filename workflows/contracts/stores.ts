@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { OutOfReach } from '../../src/archiving/discovery.ts';
 import type { Circuit } from '../../src/domain/routing/circuit.ts';
+import type { StoreBoundary } from '../../src/domain/routing/store-boundaries.ts';
 import type { StandIn } from '../../src/domain/routing/store-handoff.ts';
 import type { StorePolicy } from '../../src/domain/routing/store-policy.ts';
 import { type RoundFailure, roundFailure } from './failure.ts';
@@ -14,6 +15,10 @@ export interface StoreRecord {
   readonly circuit: Circuit;
   /** All GTIDs that it holds, canonical; null while it was never read. */
   readonly coveredGtids: string | null;
+  /** What operators gave up in it, canonical. */
+  readonly givenUpGtids: string;
+  /** Of its catalog; null while it was never read. */
+  readonly epoch: number | null;
   /** Closed logs of this source that it lacks. */
   readonly backlog: { readonly logs: number; readonly bytes: number };
   /** The last log of this source in it. */
@@ -49,6 +54,9 @@ export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
   policy: z.enum(['required', 'catch-up']),
   circuit,
   coveredGtids: z.string().nullable(),
+  // A run of an earlier version hands over neither of these.
+  givenUpGtids: z.string().default(''),
+  epoch: z.number().nullable().default(null),
   backlog: z.strictObject({ logs: z.number(), bytes: z.number() }),
   through: z.strictObject({ binlog: z.string(), lastCommit: z.string().nullable() }).nullable(),
   failure: roundFailure.nullable(),
@@ -66,3 +74,26 @@ export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
 });
 
 export const standIn: z.ZodType<StandIn> = z.strictObject({ from: z.string(), to: z.string() });
+
+export const storeBoundary: z.ZodType<StoreBoundary> = z.strictObject({
+  from: z.string(),
+  to: z.string(),
+  epoch: z.number(),
+  reason: z.enum(['circuit-open', 'switch-back']),
+  detail: z.string(),
+});
+
+/** A switch of stores of which it is not recorded yet what became of it. */
+export interface UnvalidatedSwitch {
+  readonly boundary: StoreBoundary;
+  /** All that had been called archived before it, canonical. */
+  readonly acknowledgedGtids: string;
+  /** How many logs had been counted by then. */
+  readonly segmentsArchived: number;
+}
+
+export const unvalidatedSwitch: z.ZodType<UnvalidatedSwitch> = z.strictObject({
+  boundary: storeBoundary,
+  acknowledgedGtids: z.string(),
+  segmentsArchived: z.number(),
+});

@@ -63,7 +63,7 @@ export interface LackingStore {
 
 /** Nobody waits for a store that catches up, and for one that counts the workflow has waited. Pure. */
 export function storesLacking(status: Pick<ArchiveStatus, 'stores' | 'standIns'>): LackingStore[] {
-  return routesOf(status)
+  return routesOf({ ...status, noStandIns: [] })
     .filter(({ counts, backlog }) => counts === 'stood-in-for' && backlog.logs > 0)
     .map(({ store, backlog }) => ({ store, logs: backlog.logs }));
 }

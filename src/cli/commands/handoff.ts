@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { openRepositories } from '../../archiving/repositories.ts';
-import { pickCluster, pickSource } from '../../config/pick.ts';
+import { pickCluster, pickSource, pickStore } from '../../config/pick.ts';
 import type { ClusterConfig } from '../../config/types.ts';
 import { holderOf } from '../../domain/routing/handoff-facts.ts';
 import { readStanding } from '../../handoff/manifests.ts';
 import { defineCommand } from '../command.ts';
 import { describeHandoff, exitOfHandoff } from '../handoff/report.ts';
 import { runHandoff } from '../handoff/run-handoff.ts';
+import { describeStorePlan, exitOfStorePlan, planStoreSwitch } from '../handoff/store-plan.ts';
 
 export const command = defineCommand({
   description:
@@ -27,25 +28,56 @@ export const command = defineCommand({
         'refuse or resync: what to do where the new source is no continuation (default: as pitrail.yaml says)',
     },
     { flags: '--dry-run', description: 'say what would be done, and change nothing' },
+    {
+      flags: '--store <store>',
+      description: 'with --dry-run: which store would count in the place of this one, if it failed',
+    },
+    { flags: '--to-store <store>', description: 'with --store: could this one?' },
   ],
   examples: [
     { line: 'pitrail handoff --to shop-2 --dry-run', says: 'could the replica go on?' },
+    { line: 'pitrail handoff --store main --dry-run', says: 'if this store failed, which one would count?' },
     { line: 'pitrail handoff --to shop-2', says: 'after shop-1 failed, or before it goes' },
     {
       line: 'pitrail handoff --to shop-2 --policy resync',
       says: 'transactions were lost: begin anew with a base backup',
     },
   ],
-  schema: z.strictObject({
-    to: z.string({ error: 'say which source goes on: --to SOURCE' }),
-    from: z.string().nullable().default(null),
-    cluster: z.string().nullable().default(null),
-    policy: z.enum(['refuse', 'resync']).nullable().default(null),
-    dryRun: z.boolean().default(false),
-  }),
+  schema: z
+    .strictObject({
+      to: z.string().nullable().default(null),
+      from: z.string().nullable().default(null),
+      cluster: z.string().nullable().default(null),
+      policy: z.enum(['refuse', 'resync']).nullable().default(null),
+      dryRun: z.boolean().default(false),
+      store: z.string().nullable().default(null),
+      toStore: z.string().nullable().default(null),
+    })
+    .transform((options, context) => {
+      const bad = (option: keyof typeof options, message: string) => {
+        context.addIssue({ code: 'custom', path: [option], message });
+        return z.NEVER;
+      };
+      const { to, store, toStore, ...more } = options;
+      if (store === null) {
+        if (toStore !== null) return bad('toStore', 'needs --store');
+        if (to === null) return bad('to', 'say which source goes on: --to SOURCE');
+        return { kind: 'source' as const, to, ...more };
+      }
+      if (to !== null) return bad('to', 'names a source, and --store a store: give one of them');
+      if (!more.dryRun) return bad('store', 'goes with --dry-run: stores are switched by themselves');
+      return { kind: 'store' as const, store, toStore, cluster: more.cluster };
+    }),
   async run(context, { options }) {
     const config = await context.config();
     const cluster = pickCluster(config, options.cluster);
+    if (options.kind === 'store') {
+      const store = pickStore(config, cluster, options.store).id;
+      const toStore = options.toStore === null ? null : pickStore(config, cluster, options.toStore).id;
+      const answer = await planStoreSwitch(cluster, config, { store, toStore });
+      context.output.result(answer, () => describeStorePlan(answer));
+      return exitOfStorePlan(answer);
+    }
     const to = pickSource(config, cluster, options.to, '--to').id;
     const from = options.from === null ? null : pickSource(config, cluster, options.from, '--from').id;
     const epoch = await epochOf(cluster, to);

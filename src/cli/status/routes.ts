@@ -3,9 +3,10 @@ import type { StoreRecord } from '../../../workflows/contracts/stores.ts';
 import type { OutOfReach } from '../../archiving/discovery.ts';
 import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
 import { storeFailureKind, storeRemedy } from '../../domain/routing/store-failures.ts';
-import { effectivePolicies } from '../../domain/routing/store-handoff.ts';
+import { effectivePolicies, type NoStandIn } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds } from '../words.ts';
 import type { Problem } from './problem.ts';
+import { judgeStandIns } from './stand-ins.ts';
 
 /** How one store stands for one source, as its workflow sees it. */
 export interface StoreRoute {
@@ -30,10 +31,16 @@ export interface StoreRoute {
   readonly failure: { readonly code: string; readonly message: string } | null;
   /** Logs that it never gets, though another store has them. */
   readonly outOfReach: OutOfReach | null;
+  /** Why no store counts in its place; empty where one does, or none has to. */
+  readonly noStandIn: readonly NoStandIn[];
 }
 
 /** The routes of a source; empty before its first round. Pure. */
-export function routesOf({ stores, standIns }: Pick<ArchiveStatus, 'stores' | 'standIns'>): StoreRoute[] {
+export function routesOf({
+  stores,
+  standIns,
+  noStandIns,
+}: Pick<ArchiveStatus, 'stores' | 'standIns' | 'noStandIns'>): StoreRoute[] {
   const effective = effectivePolicies(stores, standIns);
   return stores.map((record, index) => {
     const { store, policy, backlog, through, failure, outOfReach } = record;
@@ -46,6 +53,7 @@ export function routesOf({ stores, standIns }: Pick<ArchiveStatus, 'stores' | 's
       circuit: circuitOf(record),
       failure: failure === null ? null : { code: failure.code, message: failure.message },
       outOfReach,
+      noStandIn: noStandIns.find((it) => it.store === store)?.reasons ?? [],
     };
   });
 }
@@ -67,11 +75,15 @@ function circuitOf({ circuit }: StoreRecord): StoreRoute['circuit'] {
 export function judgeRoutes(source: string, archive: ArchiveStatus): Problem[] {
   return [
     ...routesOf(archive).flatMap((route): Problem[] => [...judgeRoute(source, route), ...judgeReach(route)]),
+    ...judgeStandIns(source, archive),
     ...judgeRetention(source, archive.retention),
   ];
 }
 
-function judgeRoute(source: string, { store, circuit, failure, counts, backlog }: StoreRoute): Problem[] {
+function judgeRoute(
+  source: string,
+  { store, circuit, failure, counts, backlog, noStandIn }: StoreRoute,
+): Problem[] {
   const problem = (code: string, message: string, hint: string): Problem => ({
     code,
     kind: 'unavailable',
@@ -81,14 +93,16 @@ function judgeRoute(source: string, { store, circuit, failure, counts, backlog }
   });
   const waits = `${formatCount(backlog.logs, 'binlog')} of ${source} (${formatBytes(backlog.bytes)}) ${backlog.logs === 1 ? 'waits' : 'wait'} for it`;
   if (circuit.state !== 'closed') {
-    const effect = counts === 'stood-in-for' ? 'another store counts in its place' : waits;
+    const isStoodInFor = counts === 'stood-in-for' && noStandIn.length === 0;
+    const effect = isStoodInFor ? 'another store counts in its place' : waits;
     const message = `Store ${store} is given up for ${source} since ${circuit.since}: ${circuit.reason} Meanwhile ${effect}.`;
     const hint = `${storeRemedy(circuit.code)} It is tried now and then, and filled by itself when it is back.`;
     return [{ ...problem('StoreCircuitOpen', message, hint), kind: storeFailureKind(circuit.code) }];
   }
   if (failure !== null)
     return [problem(failure.code, `Store ${store} gets nothing: ${failure.message}`, waits)];
-  if (counts !== 'stood-in-for') return [];
+  // That its stand-in is lost is told instead.
+  if (counts !== 'stood-in-for' || noStandIn.length > 0) return [];
   const message = `Store ${store} is back and being filled; another store counts in its place until both hold the same.`;
   return [problem('StoreStoodInFor', message, `${waits}.`)];
 }

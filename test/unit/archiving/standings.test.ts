@@ -11,6 +11,7 @@ function standing(store: string, fillFrom: string | null = null): StoreStanding 
   const nothing = {
     failure: null,
     epoch: 2,
+    givenUpGtids: '',
     coveredGtids: '',
     backlog: { logs: 0, bytes: 0 },
     through: null,

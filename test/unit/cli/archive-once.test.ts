@@ -8,6 +8,8 @@ function record(store: string, policy: StoreRecord['policy'], logs: number): Sto
     store,
     policy,
     circuit: { kind: 'closed', failuresInRow: 0 },
+    givenUpGtids: '',
+    epoch: 1,
     coveredGtids: '',
     backlog: { logs, bytes: 0 },
     through: null,

@@ -205,6 +205,12 @@ const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
     lastRefusedSignal: null,
     stores: [],
     standIns: [],
+    noStandIns: [],
+    boundaries: [],
+    acknowledgedGtids: null,
+    unaudited: [],
+    auditFailure: null,
+    unvalidated: null,
     retention: null,
     lanes: [],
   },
@@ -303,6 +309,35 @@ test('whatever makes a cluster less safe is a problem by its own name', () => {
   for (const [change, code] of cases) assert.deepEqual(codes(facts(change)), [code]);
 });
 
+test('a store for which no other one can count is told of with the reason of each, and so is a silent audit log', () => {
+  const reasons = [
+    { store: 'main', reason: 'behind', missingGtids: `${UUID}:8-10` },
+    { store: 's3', reason: 'circuit-open', missingGtids: '' },
+  ] as const;
+  const boundary = { epoch: 2, from: 'main', to: 's3', reason: 'circuit-open', detail: '' } as const;
+  const auditFailure = {
+    code: 'AuditUnwritable',
+    kind: 'unavailable',
+    message: 'full',
+    hint: '',
+    at: '',
+  } as const;
+  const { archive } = RUNNING;
+  const cluster = facts({
+    workflow: {
+      ...RUNNING,
+      archive: { ...archive, noStandIns: [{ store: 'main', reasons }], unaudited: [boundary], auditFailure },
+    },
+  });
+  const [unmet, audit, ...others] = judgeCluster(cluster);
+  assert.deepEqual([unmet?.code, audit?.code, others], ['NoStandIn', 'AuditUnwritable', []]);
+  assert.match(
+    unmet?.message ?? '',
+    /main lacks 3e11\S*:8-10, which was called archived; s3 has failed, too/,
+  );
+  assert.match(unmet?.hint ?? '', /taken out of pitrail.yaml/);
+});
+
 test('a dead letter is told once: by the workflow where it answers, else from the catalog', () => {
   const refusal = {
     sequence: 2,
@@ -335,6 +370,8 @@ test('what a store never gets is told with the store that has it, beside what el
     policy: 'required',
     circuit: { kind: 'closed', failuresInRow: 0 },
     coveredGtids: '',
+    givenUpGtids: '',
+    epoch: 1,
     backlog: { logs: 0, bytes: 0 },
     through: null,
     failure: null,

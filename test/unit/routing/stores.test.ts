@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { askStoreHandoff } from '../../../src/domain/routing/ask-store-handoff.ts';
 import { type Circuit, CLOSED_CIRCUIT } from '../../../src/domain/routing/circuit.ts';
 import { planStaging, type StagedShare } from '../../../src/domain/routing/staging-bound.ts';
 import {
+  boundariesBetween,
+  mergeBoundaries,
+  type StoreBoundary,
+} from '../../../src/domain/routing/store-boundaries.ts';
+import {
+  type CoveringStore,
   effectivePolicies,
   planStoreHandoff,
+  type StandIn,
+  type StoreHandoffStep,
   standInsAfter,
 } from '../../../src/domain/routing/store-handoff.ts';
-import { isArchived, type RoutedStore } from '../../../src/domain/routing/store-policy.ts';
+import { isArchived, type RoutedStore, type StorePolicy } from '../../../src/domain/routing/store-policy.ts';
 import { SERVER } from '../domain/history.ts';
 import type { Random } from '../domain/random.ts';
 import { onSeeds } from './seeds.ts';
@@ -97,12 +106,22 @@ test('the staging folder stays within its bound, gives up nothing that no store 
   });
 });
 
+function covering(
+  store: string,
+  policy: StorePolicy,
+  circuit: Circuit,
+  covers: number,
+  givenUpGtids = '',
+): CoveringStore {
+  return { store, policy, circuit, coveredGtids: set(covers), givenUpGtids };
+}
+
 const set = (to: number) => (to === 0 ? '' : `${SERVER}:1-${to}`);
 
 test('a store stands in only with all that was ever called archived, and gives way only to an equal', () => {
   const stores = (main: Circuit, s3Covers: number, mainCovers = 10) => [
-    { store: 'main', policy: 'required', circuit: main, coveredGtids: set(mainCovers) } as const,
-    { store: 's3', policy: 'catch-up', circuit: CLOSED_CIRCUIT, coveredGtids: set(s3Covers) } as const,
+    covering('main', 'required', main, mainCovers),
+    covering('s3', 'catch-up', CLOSED_CIRCUIT, s3Covers),
   ];
   const facts = { standIns: [], acknowledgedGtids: set(10), comparisons: [] };
   const plan = (main: Circuit, covers: number) =>
@@ -137,12 +156,7 @@ test('a store stands in only with all that was ever called archived, and gives w
 });
 
 test('two failed stores get two stand-ins, and one that failed itself is none', () => {
-  const store = (name: string, policy: 'required' | 'catch-up', circuit: Circuit) => ({
-    store: name,
-    policy,
-    circuit,
-    coveredGtids: set(10),
-  });
+  const store = (name: string, policy: StorePolicy, circuit: Circuit) => covering(name, policy, circuit, 10);
   const stores = [
     store('a', 'required', OPEN),
     store('b', 'required', OPEN),
@@ -170,4 +184,150 @@ test('a stand-in holds until the very store comes back, or another one takes its
   assert.deepEqual(after(store('a', 'b'), store('b', 'a')), []);
   assert.deepEqual(after(store('a', 'b'), store('c', 'd'), store('b', 'a')), ['c>d']);
   assert.deepEqual(after(store('a', 'b'), store('a', 'c')), ['a>c']);
+});
+
+test('a store whose stand-in is lost comes back with all that was called archived, and never with less', () => {
+  const standIns = [{ from: 'p', to: 'c' }];
+  const plan = (acknowledged: number, stores: readonly CoveringStore[]) =>
+    planStoreHandoff({ stores, standIns, acknowledgedGtids: set(acknowledged), comparisons: [] });
+  const dead = covering('c', 'catch-up', OPEN, 10);
+  assert.deepEqual(plan(10, [covering('p', 'required', CLOSED_CIRCUIT, 12), dead]), [
+    { kind: 'return', from: 'p', to: 'c', loss: 'circuit-open' },
+  ]);
+  // The only store that holds all is dead: said, with what is missing, and nothing is switched.
+  const missing = `${SERVER}:8-10`;
+  assert.deepEqual(plan(10, [covering('p', 'required', CLOSED_CIRCUIT, 7), dead]), [
+    {
+      kind: 'no-stand-in',
+      store: 'p',
+      reasons: [
+        { store: 'p', reason: 'behind', missingGtids: missing },
+        { store: 'c', reason: 'circuit-open', missingGtids: '' },
+      ],
+    },
+  ]);
+  // What was given up in the store comes back with the stand-in; only where that is gone for good it does not.
+  const gaveUp = covering('p', 'required', CLOSED_CIRCUIT, 7, missing);
+  assert.equal(plan(10, [gaveUp, dead])[0]?.kind, 'no-stand-in');
+  assert.deepEqual(plan(10, [gaveUp]), [{ kind: 'return', from: 'p', to: 'c', loss: 'not-configured' }]);
+  assert.deepEqual(plan(11, [gaveUp]), [
+    {
+      kind: 'no-stand-in',
+      store: 'p',
+      reasons: [
+        { store: 'p', reason: 'behind', missingGtids: `${SERVER}:11` },
+        { store: 'c', reason: 'not-configured', missingGtids: '' },
+      ],
+    },
+  ]);
+});
+
+test('where a stand-in is lost and the store still away, a third store follows that holds all', () => {
+  const standIns = [{ from: 'p', to: 'c' }];
+  const plan = (p: Circuit, dCovers: number, more: readonly CoveringStore[] = []) =>
+    planStoreHandoff({
+      stores: [covering('p', 'required', p, 7), ...more, covering('d', 'catch-up', CLOSED_CIRCUIT, dCovers)],
+      standIns,
+      acknowledgedGtids: set(10),
+      comparisons: [],
+    });
+  const dead = covering('c', 'catch-up', OPEN, 10);
+  for (const lost of [[dead], []]) {
+    assert.deepEqual(plan(OPEN, 10, lost), [{ kind: 'stand-in', from: 'p', to: 'd' }]);
+    // Back, but behind: archiving goes on with the one that holds all.
+    assert.deepEqual(plan(CLOSED_CIRCUIT, 10, lost), [{ kind: 'stand-in', from: 'p', to: 'd' }]);
+    assert.equal(plan(OPEN, 9, lost)[0]?.kind, 'no-stand-in');
+  }
+  assert.deepEqual(plan(OPEN, 10, [covering('c', 'catch-up', CLOSED_CIRCUIT, 10)]), [
+    { kind: 'stay', store: 'p' },
+  ]);
+});
+
+test('whatever fails, what counts next holds all that was ever called archived', (t) => {
+  onSeeds(t, 2000, (random, message) => {
+    const names = ['p', 'c', 'd', 'e'];
+    const configured = names.filter((name) => name === 'p' || !random.once(5));
+    const stores = configured.map((name) =>
+      covering(
+        name,
+        name === 'p' ? 'required' : 'catch-up',
+        random.once(2) ? OPEN : CLOSED_CIRCUIT,
+        random.int(4),
+      ),
+    );
+    const standIns = random.once(2) ? [{ from: 'p', to: 'c' }] : [];
+    const acknowledged = random.int(4);
+    const facts = { stores, standIns, acknowledgedGtids: set(acknowledged), comparisons: [] };
+    const steps = planStoreHandoff(facts);
+    assert.equal(steps.length, 1, message);
+    const [step] = steps as [StoreHandoffStep];
+    const holdsAll = (name: string): boolean => {
+      const store = stores.find((it) => it.store === name);
+      const covered = store?.coveredGtids ?? '';
+      return (
+        store?.circuit.kind === 'closed' &&
+        (acknowledged === 0 || Number(covered.split('-').at(-1) || 0) >= acknowledged)
+      );
+    };
+    const counting = standIns[0]?.to ?? 'p';
+    const isUp = stores.some((it) => it.store === counting && it.circuit.kind === 'closed');
+    const able = configured.filter((name) => holdsAll(name));
+    if (isUp) assert.ok(step.kind === 'stay' || step.kind === 'drain', `${message}: ${step.kind}`);
+    else if (able.length === 0) assert.equal(step.kind, 'no-stand-in', message);
+    else if (step.kind === 'return') assert.ok(holdsAll('p'), message);
+    else assert.ok(step.kind === 'stand-in' && holdsAll(step.to), `${message}: ${step.kind}`);
+  });
+});
+
+test('a store that was away gets the handoffs that it lacks, and none where one of them is not known', () => {
+  const of = (epoch: number, detail = ''): StoreBoundary => ({
+    epoch,
+    from: 'p',
+    to: 'c',
+    reason: 'circuit-open',
+    detail,
+  });
+  const epochs = (stands: number, upTo: number, ...known: number[]) =>
+    boundariesBetween(
+      known.map((epoch) => of(epoch)),
+      stands,
+      upTo,
+    )?.map(({ epoch }) => epoch) ?? null;
+  assert.deepEqual(epochs(1, 3, 1, 2, 3, 4), [2, 3]);
+  assert.deepEqual(epochs(3, 3, 3), []);
+  assert.equal(epochs(1, 3, 3), null);
+  const merged = mergeBoundaries([of(2, 'remembered'), of(4)], [of(3), of(2, 'written')]);
+  assert.deepEqual(
+    merged.map(({ epoch, detail }) => [epoch, detail]),
+    [
+      [2, 'written'],
+      [3, ''],
+      [4, ''],
+    ],
+  );
+});
+
+test('it can be asked beforehand which store would count for another, and nothing else is answered', () => {
+  const stores = [
+    covering('p', 'required', CLOSED_CIRCUIT, 10),
+    covering('q', 'required', CLOSED_CIRCUIT, 10),
+    covering('c', 'catch-up', CLOSED_CIRCUIT, 10),
+    covering('d', 'catch-up', CLOSED_CIRCUIT, 8),
+  ];
+  const facts = { stores, standIns: [], acknowledgedGtids: set(10), comparisons: [] };
+  const ask = (store: string, toStore: string | null, standIns: readonly StandIn[] = []) =>
+    askStoreHandoff({ ...facts, standIns }, { store, toStore });
+  assert.deepEqual(ask('p', null), { kind: 'stand-in', from: 'p', to: 'c' });
+  assert.deepEqual(ask('q', 'c'), { kind: 'stand-in', from: 'q', to: 'c' });
+  assert.deepEqual(ask('q', 'd'), {
+    kind: 'no-stand-in',
+    store: 'q',
+    reasons: [
+      { store: 'p', reason: 'required-itself', missingGtids: '' },
+      { store: 'd', reason: 'behind', missingGtids: `${SERVER}:9-10` },
+    ],
+  });
+  assert.equal(ask('c', null), null);
+  // Stood in for already: as everything stands.
+  assert.equal(ask('p', null, [{ from: 'p', to: 'c' }])?.kind, 'drain');
 });
