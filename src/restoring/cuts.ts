@@ -9,9 +9,11 @@ import { readMark, removeMark, writeMark } from './work-folder.ts';
 
 /** A replay that was cut so often by the end of its server, each time with a loss, will not get to its end. */
 const MAX_SHORT = 5;
+const CUT_SHORT = 'ReplayCutShort';
+const KEEPS_BEING_CUT = 'ReplayKeepsBeingCut';
 
 /**
- * What became of the cuts of a replay: ends of its server in the middle. InnoDB, with the GTIDs in it, comes
+ * What became of the cuts of a replay: ends of its server in the middle, and bytes that were not the log's. InnoDB, with the GTIDs in it, comes
  * back from each as of one moment; what lives outside of it does not.
  */
 export interface Cuts {
@@ -34,6 +36,8 @@ export type CutLoss =
     }
   /** DDL outside of InnoDB, for one, is half done then: only a replay in one go tells whether it is the log's fault. */
   | { readonly kind: 'cannot-apply'; readonly message: string }
+  /** A store gave other bytes of a binlog, which were replayed before the digest at its end showed that. */
+  | { readonly kind: 'wrong-bytes'; readonly keys: readonly string[] }
   /** Its recovery found what it cannot repair, such as a torn page. */
   | { readonly kind: 'cannot-start'; readonly message: string };
 
@@ -57,19 +61,24 @@ export async function cutShort(folder: ClaimedFolder, loss: CutLoss): Promise<Ap
   const what = `The replay was cut before it was complete, and ${lossWords(loss)}`;
   if (short < MAX_SHORT) {
     return new AppError({
-      code: 'ReplayCutShort',
+      code: CUT_SHORT,
       kind: 'unavailable',
       message: `${what}: it begins anew from the base (cut ${short} of at most ${MAX_SHORT}).`,
       facts: { loss: loss.kind, short },
     });
   }
   return new AppError({
-    code: 'ReplayKeepsBeingCut',
+    code: KEEPS_BEING_CUT,
     kind: 'refused',
     message: `${what}. That was the ${short}th time, so it is not begun anew once more.`,
     hint: 'Find out what ends the mysqld of the restore (its error log, the kernel log: memory), and restore again.',
     facts: { loss: loss.kind, short },
   });
+}
+
+/** True for an error that `cutShort` has made. */
+export function isCutShort(error: unknown): boolean {
+  return error instanceof AppError && (error.code === CUT_SHORT || error.code === KEEPS_BEING_CUT);
 }
 
 /**
@@ -94,6 +103,8 @@ function lossWords(loss: CutLoss): string {
       return xaWords(loss.lost, loss.appeared);
     case 'cannot-apply':
       return `a transaction could not be applied since: ${loss.message}`;
+    case 'wrong-bytes':
+      return `bytes were replayed that are not those of ${loss.keys.slice(0, 5).join(', ')}, as the digest in the catalog shows`;
     case 'cannot-start':
       return `its server does not start any more: ${loss.message}`;
     default:

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
+import { Given, isStoresDiffer } from './given.ts';
 import { type RetryPolicy, retryDelayMs } from './retry.ts';
 import { readSegment, type SegmentHome, type SegmentIdentity } from './segment-stream.ts';
 
@@ -46,7 +46,18 @@ interface Failure {
 /** An object of which one store began otherwise than others that had failed: which of them, and what is not told yet. */
 interface Suspicion {
   readonly homes: readonly SegmentHome[];
+  /** The one that began otherwise. */
+  readonly by: SegmentHome;
   readonly untold: readonly Failure[];
+}
+
+/** Stores that gave different beginnings of one object. */
+export interface DifferingStores {
+  /** They gave theirs, and then failed. */
+  readonly wrong: readonly string[];
+  readonly other: string;
+  /** How the first of them failed, for people. */
+  readonly reason: string;
 }
 
 /** How often an unavailable store is asked for one object while there is another to go to. */
@@ -67,6 +78,7 @@ export class FalloverReader {
   readonly #away = new Set<string>();
   readonly #suspicions = new Map<string, Suspicion>();
   readonly #lost = new Map<string, AppError>();
+  readonly #doubtful = new Set<string>();
 
   /** @param onFallover waited for before the first byte of the store that took over is given */
   constructor(homes: readonly SegmentHome[], onFallover: (fallover: Fallover) => Promise<void>) {
@@ -92,6 +104,7 @@ export class FalloverReader {
     const suspicion = this.#suspicions.get(key);
     const failures: Failure[] = [...(suspicion?.untold ?? [])];
     const tried: SegmentHome[] = [];
+    let isWrong = false;
     for (const home of this.#inOrder(object, suspicion?.homes ?? [])) {
       try {
         for await (const chunk of this.#patiently(home, key, openIn, given, signal)) {
@@ -100,11 +113,17 @@ export class FalloverReader {
         }
         // The one before may have failed at its very end, with nothing left to give.
         await this.#tell(key, failures, home);
+        // What was given by others before was compared with what this one gave.
+        if (isWrong) this.#doubtful.delete(key);
         return;
       } catch (error) {
         signal?.throwIfAborted();
-        if (isStoresDiffer(error)) this.#suspicions.set(key, { homes: tried, untold: failures });
+        if (isStoresDiffer(error)) this.#suspicions.set(key, { homes: tried, by: home, untold: failures });
         if (!isOfStore(error)) throw error;
+        if (error.code === 'PlaintextDiffers' && given.bytes > 0) {
+          this.#doubtful.add(key);
+          isWrong = true;
+        }
         failures.push({ home, error });
         tried.push(home);
         if (error.kind === 'unavailable') this.#away.add(home.store.id);
@@ -115,6 +134,26 @@ export class FalloverReader {
     const error = errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
     this.#lost.set(key, error);
     throw error;
+  }
+
+  /**
+   * Objects of which a store gave bytes before the digest at their end showed that they were of another
+   * one, and that no other store has confirmed.
+   */
+  get doubtful(): ReadonlySet<string> {
+    return this.#doubtful;
+  }
+
+  /**
+   * After `StoresDiffer`: the stores that gave other bytes before they failed, and the one that began
+   * otherwise. Null for an object of which no two differed.
+   */
+  differing(key: string): DifferingStores | null {
+    const suspicion = this.#suspicions.get(key);
+    if (suspicion === undefined) return null;
+    const { homes, by, untold } = suspicion;
+    const reason = untold.find(({ home }) => homes.includes(home))?.error.message ?? '';
+    return { wrong: homes.map(({ store }) => store.id), other: by.store.id, reason };
   }
 
   /** Tells of a binlog that no store gives whole, and of one that holds transactions of it and is read instead. */
@@ -179,65 +218,16 @@ function nameOf({ segment }: ReplacedLog): string {
   return `${segment.serverUuid}/${segment.binlog}`;
 }
 
-/** What the reader of an object has got of it. */
-class Given {
-  readonly #digest = createHash('sha256');
-  readonly #isKept: boolean;
-  #bytes = 0;
-
-  /** @param isKept whether another stream of the object may follow the first */
-  constructor(isKept: boolean) {
-    this.#isKept = isKept;
-  }
-
-  /** Gives what is behind the given bytes of another stream of the same object, once those are proven to be the same. */
-  async *rest(stream: AsyncIterable<Uint8Array>, key: string, storeId: string): AsyncGenerator<Uint8Array> {
-    const known = this.#bytes;
-    const again = createHash('sha256');
-    let at = 0;
-    for await (const chunk of stream) {
-      const cut = Math.min(chunk.length, known - at);
-      if (cut > 0) {
-        again.update(chunk.subarray(0, cut));
-        at += cut;
-        if (at === known && again.digest('hex') !== this.#digest.copy().digest('hex'))
-          throw storesDiffer(key, storeId, known);
-      }
-      const fresh = cut > 0 ? chunk.subarray(cut) : chunk;
-      if (fresh.length === 0) continue;
-      if (this.#isKept) this.#digest.update(fresh);
-      this.#bytes += fresh.length;
-      yield fresh;
-    }
-  }
-}
-
-/** True where one store began otherwise than what another had given of the object. */
-export function isStoresDiffer(error: unknown): error is AppError {
-  return error instanceof AppError && error.code === STORES_DIFFER;
-}
-
 /** True where another store may do better; a wrong use or a bug of ours is the same in each. */
 function isOfStore(error: unknown): error is AppError {
-  if (!(error instanceof AppError) || error.code === STORES_DIFFER) return false;
-  return error.kind !== 'usage' && error.kind !== 'bug';
+  if (!(error instanceof AppError)) return false;
+  const { kind } = error;
+  return !isStoresDiffer(error) && kind !== 'usage' && kind !== 'bug';
 }
 
 /** True where asking again at once may help. One that was silent was asked, and waited for, by its guard. */
 function isMomentary(error: unknown): boolean {
   return error instanceof AppError && error.kind === 'unavailable' && error.code !== 'StoreStalled';
-}
-
-const STORES_DIFFER = 'StoresDiffer';
-
-function storesDiffer(key: string, storeId: string, bytes: number): AppError {
-  return new AppError({
-    code: STORES_DIFFER,
-    kind: 'corrupt',
-    message: `${key} begins otherwise in store ${storeId} than what was read of it before (${bytes} bytes), so one of the two is wrong, and it was not read on.`,
-    hint: 'See which one: pitrail verify --deep. Then restore from the other: --store.',
-    facts: { key, store: storeId, bytes },
-  });
 }
 
 function noStore(): AppError {

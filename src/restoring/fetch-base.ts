@@ -9,8 +9,9 @@ import { open } from '../envelope/open.ts';
 import { faultPoint } from '../process/fault.ts';
 import { explainDiskFull, isCode, removeIfThere, writeWhole } from '../process/files.ts';
 import { type ClaimedFolder, emptyDataFolder } from './data-folder.ts';
-import { type FalloverReader, isStoresDiffer } from './fallover.ts';
+import type { FalloverReader } from './fallover.ts';
 import { type Unpacked, unpackInto } from './fetch-base-unpack.ts';
+import { isStoresDiffer } from './given.ts';
 import type { SegmentHome } from './segment-stream.ts';
 
 /** The base backup that is fetched, as its catalog entry has it. */

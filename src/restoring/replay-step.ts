@@ -15,8 +15,9 @@ import { replayTo } from '../replay/replay-to.ts';
 import { compareXa } from '../replay/verify.ts';
 import { applierOptions } from './applier-options.ts';
 import type { RestoreContext } from './context.ts';
-import { beginAnew, cutShort, readCuts } from './cuts.ts';
+import { beginAnew, cutShort, isCutShort, readCuts } from './cuts.ts';
 import type { ClaimedFolder } from './data-folder.ts';
+import { distrust } from './distrust.ts';
 import type { EventState } from './event-status.ts';
 import { readSegmentFrom } from './fallover.ts';
 import { isFetched } from './fetch-base.ts';
@@ -86,6 +87,8 @@ async function replayFromAny(
       for (const [key, why] of homes.reader.lost) lost.set(key, why);
       const around = isNew ? await planAround(context.cluster, stored, lost) : null;
       if (around === null) throw error;
+      const { now } = await readCuts(folder);
+      if (now === 'begins-anew') await requireBase(context, stored.job, around, folder);
       stored = around;
     } finally {
       await homes.close();
@@ -144,13 +147,16 @@ async function replay(
       signal: context.signal,
     });
     await makeDurable(reached);
+    const wrong = await distrust(null, stored, folder, homes.reader);
+    if (wrong !== null) throw wrong;
     return {
       transactions: plan.transactions,
       restarts: progress.restarts,
       replaySeconds: secondsSince(startedAt),
     };
   } catch (error) {
-    throw await blameCut(error, folder);
+    if (isCutShort(error)) throw error;
+    throw (await distrust(error, stored, folder, homes.reader)) ?? (await blameCut(error, folder));
   } finally {
     await source.close();
   }

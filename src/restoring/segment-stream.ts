@@ -22,8 +22,9 @@ export interface SegmentHome {
 }
 
 /**
- * Streams the plaintext of an archived binlog. Its length and SHA-256 are compared when the last
- * byte was given; a reader who leaves early closes the request.
+ * Streams the plaintext of an archived binlog. Its last chunk is given only once the SHA-256 of the whole
+ * was compared: whoever got all of it has the very log. A reader who leaves early closes the request, and
+ * has what was authenticated piece by piece.
  * @throws what `ObjectStore.read` and `open` throw
  */
 export function readSegment(
@@ -34,10 +35,21 @@ export function readSegment(
   const log = { serverUuid: parseServerUuid(segment.serverUuid), binlog: parseBinlogName(segment.binlog) };
   const context = segmentContext(log, parseRepositoryId(home.repositoryId));
   const abort = signal === undefined ? {} : { signal };
-  return open(home.store.read(segment.object.key, abort), {
+  const opened = open(home.store.read(segment.object.key, abort), {
     key: home.key,
     context: { ...context, plaintextSha256: parseSha256(segment.sha256) },
     maxPlaintextBytes: segment.lengthBytes,
     ...abort,
   });
+  return lastAtEnd(opened);
+}
+
+/** Gives each chunk when the next one is there, and the last one when the stream has ended well. */
+async function* lastAtEnd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined;
+  for await (const chunk of chunks) {
+    if (held !== undefined) yield held;
+    held = chunk;
+  }
+  if (held !== undefined) yield held;
 }

@@ -7,6 +7,8 @@ import { renameSync } from 'node:fs';
 import { access, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { crc32 } from 'node:zlib';
+import { segmentContext } from '../../src/archiving/seal-context.ts';
 import { backupContext } from '../../src/backup/seal-context.ts';
 import { open } from '../../src/envelope/open.ts';
 import { seal } from '../../src/envelope/seal.ts';
@@ -205,6 +207,73 @@ test('a base that begins otherwise in one store is read anew from the one that t
   );
   assert.match(outcome.fallovers[0]?.reason ?? '', /SHA-256|digest/i);
   await assertTruth(outcome.dataDir);
+});
+
+/**
+ * Puts another binlog in the first store, sealed with the same key under the same name: one byte of a row
+ * is another, and the checksum of its event is right.
+ */
+async function forgeLog(): Promise<() => Promise<void>> {
+  const [first] = rig.repositories.all;
+  const state = await first?.catalog.read();
+  const archived = state?.allSegments().find(({ object }) => object.key === keys.big);
+  assert.ok(first && state && archived);
+  const { segment } = archived;
+  const { key } = rig.repositories;
+  const context = { ...segmentContext(segment, state.repositoryId), plaintextSha256: null };
+  const plain: Uint8Array[] = [];
+  const opened = open(first.store.read(keys.big), { key, context, maxPlaintextBytes: segment.lengthBytes });
+  for await (const chunk of opened) plain.push(Buffer.from(chunk));
+  const bytes = Buffer.concat(plain);
+  changeFirstRow(bytes);
+  const body = async function* () {
+    for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+  };
+  const { output } = seal(body(), { key, level: 1, signal: new AbortController().signal, context });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of output) chunks.push(Buffer.from(chunk));
+  const whole = await readFile(inMain(keys.big));
+  await writeFile(inMain(keys.big), Buffer.concat(chunks));
+  return () => writeFile(inMain(keys.big), whole);
+}
+
+/** Changes the last byte of the first large WRITE_ROWS event, and its checksum with it. */
+function changeFirstRow(log: Buffer): void {
+  const [WRITE_ROWS, HEADER, CHECKSUM] = [30, 19, 4];
+  for (let at = 4; at + HEADER <= log.length; at += log.readUInt32LE(at + 9)) {
+    const end = at + log.readUInt32LE(at + 9);
+    if (log[at + 4] !== WRITE_ROWS || end - at < 1_000) continue;
+    const last = end - CHECKSUM - 1;
+    log[last] = (log[last] ?? 0) ^ 1;
+    log.writeUInt32LE(crc32(log.subarray(at, end - CHECKSUM)), end - CHECKSUM);
+    return;
+  }
+  assert.fail('no row was found');
+}
+
+test('a log of which one store gave other bytes, replayed before its digest failed, is replayed anew from the other', async () => {
+  const putBack = await forgeLog();
+  const targetDir = rig.newTarget();
+  const args = ['restore', '--to', 'latest', '--target-dir', targetDir, '--direct', '--json'];
+  const run = await pitrail(['--config', rig.configFile, ...args]);
+  await putBack();
+  assert.equal(run.code, 75, run.stderr);
+  const outcome = documentOf<RestoreOutcome>(run);
+  assert.deepEqual(
+    outcome.fallovers.map(({ key, from, to }) => [key, from, to]),
+    [[keys.big, 'main', 's3']],
+  );
+  assert.match(outcome.fallovers[0]?.reason ?? '', /SHA-256|digest/i);
+  await assertTruth(targetDir);
+
+  // From that store alone nothing is restored, though each byte of it was sealed with the right key.
+  const putBackAgain = await forgeLog();
+  const alone = rig.newTarget();
+  const asked = ['restore', '--to', 'latest', '--target-dir', alone, '--direct', '--store', 'main'];
+  const refused = await pitrail(['--config', rig.configFile, ...asked]);
+  await putBackAgain();
+  assert.equal(refused.code, 4, refused.stderr);
+  await assert.rejects(access(alone));
 });
 
 test('where no store gives the newest base, the restore begins from the one before it, and says so', async () => {

@@ -51,10 +51,10 @@ function homes(envelopeKey: EnvelopeKey): SegmentHome[] {
   }));
 }
 
-async function sealed(envelopeKey: EnvelopeKey): Promise<Buffer> {
+async function sealed(envelopeKey: EnvelopeKey, content = plaintext): Promise<Buffer> {
   const log = { serverUuid: parseServerUuid(SERVER), binlog: parseBinlogName('binlog.000001') };
   const context = { ...segmentContext(log, parseRepositoryId(REPOSITORY)), plaintextSha256: null };
-  const { output, result } = seal(chunksOf(plaintext, 65_536), { key: envelopeKey, context, level: 1 });
+  const { output, result } = seal(chunksOf(content, 65_536), { key: envelopeKey, context, level: 1 });
   const chunks: Uint8Array[] = [];
   for await (const chunk of output) chunks.push(chunk);
   await result;
@@ -155,6 +155,30 @@ describe('reading an object from several stores', () => {
         given.push(Buffer.from(chunk));
       assert.ok(Buffer.concat(given).equals(bytes), `round ${round}`);
     }
+  });
+
+  it('never gives the end of another log under the name, and says what it gave of it is doubtful', async () => {
+    const other = Buffer.from(plaintext);
+    other[5] = (other[5] ?? 0) ^ 1;
+    await put('a', 'whole', await sealed(key, other), 0);
+    for (const store of ['b', 'c']) await put(store, 'missing', other, 0);
+    const reader = new FalloverReader(homes(key), async () => undefined);
+    let given = 0;
+    const segment = { serverUuid: SERVER, binlog: 'binlog.000001', lengthBytes: plaintext.length, sha256 };
+    const log = { ...segment, object: { key: KEY } as never, stores: STORES };
+    const reading = async () => {
+      for await (const chunk of readSegmentFrom(reader, log)) given += chunk.length;
+    };
+    await assert.rejects(reading(), { code: 'PlaintextDiffers' });
+    assert.ok(given > 0 && given < plaintext.length, `${given} bytes`);
+    assert.deepEqual([...reader.doubtful], [KEY]);
+
+    await put('b', 'whole', await sealed(key), 0);
+    const next = new FalloverReader(homes(key), async () => undefined);
+    await assert.rejects(readAll(next), { code: 'StoresDiffer' });
+    assert.deepEqual(next.differing(KEY)?.wrong, ['a']);
+    assert.ok((await readAll(next)).equals(plaintext), 'the other one comes first now');
+    assert.deepEqual([...next.doubtful], [KEY], 'what was given before was not');
   });
 
   it('stops where the next store begins otherwise than what was given already', async () => {
