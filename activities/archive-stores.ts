@@ -42,6 +42,9 @@ export interface Filled {
   readonly objects: number;
   readonly bytes: number;
   readonly entries: number;
+  /** Binlogs among the objects, and the last commits of the newest of them; null for one without a transaction. */
+  readonly logs: number;
+  readonly lastCommits: readonly (string | null)[];
   /** How many entries could not be copied. */
   readonly obstacles: number;
 }
@@ -142,7 +145,7 @@ async function fill(
   beat: Beat,
 ): Promise<Filled> {
   let totalBytes = 0;
-  const { objects, bytes, entries, obstacles } = await syncStores({
+  const { objects, bytes, entries, logs, lastCommits, obstacles } = await syncStores({
     from: repositoryIn(repositories, from),
     to: repositoryIn(repositories, to),
     key: repositories.key,
@@ -154,5 +157,5 @@ async function fill(
     },
     onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes }),
   });
-  return { objects, bytes, entries, obstacles: obstacles.length };
+  return { objects, bytes, entries, logs, lastCommits, obstacles: obstacles.length };
 }

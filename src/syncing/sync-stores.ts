@@ -34,6 +34,9 @@ export interface SyncResult {
   readonly objects: number;
   readonly bytes: number;
   readonly entries: number;
+  /** Binlogs that were copied, and the last commits of the newest of them; null for one without a transaction. */
+  readonly logs: number;
+  readonly lastCommits: readonly (string | null)[];
   /** What could not be copied. */
   readonly obstacles: readonly SyncObstacle[];
   /** The catalogs of `from` as it was planned with, and of `to` at the end. */
@@ -45,7 +48,12 @@ interface Copied {
   objects: number;
   bytes: number;
   entries: number;
+  logs: number;
+  lastCommits: readonly (string | null)[];
 }
+
+/** So many last commits are told: results stay small. */
+const MAX_TOLD = 200;
 
 /** How often a sync is planned anew because somebody else wrote to the store. */
 const MAX_PLANS = 50;
@@ -60,7 +68,7 @@ const MAX_PLANS = 50;
 export async function syncStores(options: SyncOptions): Promise<SyncResult> {
   const { from, to } = options;
   await openTarget(options, await from.catalog.read());
-  const copied: Copied = { objects: 0, bytes: 0, entries: 0 };
+  const copied: Copied = { objects: 0, bytes: 0, entries: 0, logs: 0, lastCommits: [] };
   for (let plans = 0; plans < MAX_PLANS; plans += 1) {
     const [source, target] = await Promise.all([from.catalog.read(), to.catalog.read()]);
     const view = viewOf(from.store.id, source);
@@ -111,6 +119,10 @@ async function carryOut(
     faultPoint('sync.committed');
     sequence += 1;
     copied.entries += 1;
+    if (body.kind === 'segment-archived') {
+      copied.logs += 1;
+      copied.lastCommits = [...copied.lastCommits, body.segment.lastCommit].slice(-MAX_TOLD);
+    }
     if (object === null) continue;
     copied.objects += 1;
     copied.bytes += object.lengthBytes;

@@ -11,6 +11,7 @@ export interface MetricSpec {
 }
 
 const LATENCY_BUCKETS = [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400] as const;
+const PHASE_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600] as const;
 const ROUTING_BUCKETS = [0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900] as const;
 
 /**
@@ -59,6 +60,27 @@ export const METRICS = {
     help: 'Seconds from the last commit in a binlog to its being archived in a store.',
     buckets: LATENCY_BUCKETS,
     labels: ['cluster', 'source', 'store'],
+  },
+  binlog_sync_phase_duration_seconds: {
+    kind: 'histogram',
+    help: 'Seconds that a step of a phase of archiving took which succeeded: of one look, one log, one store.',
+    buckets: PHASE_BUCKETS,
+    labels: ['cluster', 'source', 'phase'],
+  },
+  binlog_retention_minutes_left: {
+    kind: 'gauge',
+    help: 'Minutes until the server may purge the oldest closed binlog that is not archived, at the last look; +Inf where none waits, or it purges none by itself.',
+    labels: ['cluster', 'source'],
+  },
+  binlog_store_backlog: {
+    kind: 'gauge',
+    help: 'Closed binlogs of a source that a store lacked at the last look.',
+    labels: ['cluster', 'source', 'store', 'provider'],
+  },
+  binlog_store_circuit_open: {
+    kind: 'gauge',
+    help: '1 where a store has failed several times in a row and is only tried now and then, at the last look; else 0.',
+    labels: ['cluster', 'source', 'store', 'provider'],
   },
   binlog_queue_depth: {
     kind: 'gauge',

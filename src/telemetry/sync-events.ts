@@ -41,9 +41,35 @@ export function binlogsDiscovered(
   set('binlog_queue_depth', found.queued, { cluster, source });
 }
 
-/** A binlog lies in a store, and was read back. */
-export function binlogUploaded(place: SyncPlace): void {
-  count('binlog_sync_uploaded_total', 1, { ...place });
+/** How a store stands for a source, as a look found it. */
+export function storeSeen(
+  place: SyncPlace,
+  { backlog, circuit }: { readonly backlog: number; readonly circuit: 'open' | 'closed' },
+): void {
+  set('binlog_store_backlog', backlog, { ...place });
+  set('binlog_store_circuit_open', circuit === 'open' ? 1 : 0, { ...place });
+}
+
+/** So many minutes are left until the server may purge what is not archived; infinite where it will not. */
+export function retentionSeen(
+  { cluster, source }: Pick<SyncPlace, 'cluster' | 'source'>,
+  minutesLeft: number,
+): void {
+  set('binlog_retention_minutes_left', minutesLeft, { cluster, source });
+}
+
+/** A step of a phase succeeded, after so many milliseconds. */
+export function phaseDone(
+  { cluster, source }: Pick<SyncPlace, 'cluster' | 'source'>,
+  phase: SyncPhase,
+  elapsedMs: number,
+): void {
+  measure('binlog_sync_phase_duration_seconds', elapsedMs / 1000, { cluster, source, phase });
+}
+
+/** So many binlogs lie in a store, and were read back. */
+export function binlogsUploaded(place: SyncPlace, binlogs: number): void {
+  count('binlog_sync_uploaded_total', binlogs, { ...place });
 }
 
 /** A catalog names a binlog: it is archived there. Times in milliseconds since 1970; null without a commit. */

@@ -39,9 +39,10 @@ export function observeActivities(observers: Observers): ActivityInterceptorsFac
       inbound: {
         execute: (input, next) =>
           withTrace(trace, async () => {
+            const startedAtMs = performance.now();
             try {
               const result = await next(input);
-              observers.sync.done(activityType, input.args[0], result);
+              observers.sync.done(activityType, input.args[0], result, performance.now() - startedAtMs);
               return result;
             } catch (error) {
               const failure = fromFailure(error);

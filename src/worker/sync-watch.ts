@@ -1,17 +1,21 @@
 import type { ArchiveHostActivities, ArchiveStoreActivities } from '../../activities/archive.ts';
 import type { ArchiveTransferActivities } from '../../activities/archive-transfers.ts';
+import type { SourceName } from '../../activities/on-source.ts';
 import type { Discovery } from '../archiving/discovery.ts';
 import type { PitrailConfig } from '../config/types.ts';
 import {
   binlogArchived,
   binlogsDiscovered,
-  binlogUploaded,
+  binlogsUploaded,
   declareSync,
   gtidGapDetected,
   handoffEnded,
+  phaseDone,
+  retentionSeen,
   type SyncPhase,
   type SyncPlace,
   storeHandoffPostponed,
+  storeSeen,
 } from '../telemetry/sync-events.ts';
 
 type Archiving = ArchiveHostActivities & ArchiveStoreActivities & ArchiveTransferActivities;
@@ -89,8 +93,13 @@ export class SyncWatch {
     };
   }
 
-  /** Is told of every activity that came to its end; `input` and `result` are what it took and gave. */
-  done(activityType: string, input: unknown, result: unknown): void {
+  /** Is told of every activity that came to its end; `input` and `result` are what it took and gave, and how long it ran. */
+  done(activityType: string, input: unknown, result: unknown, elapsedMs: number): void {
+    const phase = PHASES[activityType];
+    if (phase !== undefined) {
+      const { cluster, source } = input as SourceName;
+      phaseDone(this.placeOf(cluster, source, ''), phase, elapsedMs);
+    }
     const watchers: Watchers = this.#watchers;
     const watcher = watchers[activityType as keyof Archiving] as
       | ((input: unknown, result: unknown) => void)
@@ -102,8 +111,26 @@ export class SyncWatch {
     discoverBinlogs: (input, found) => {
       const fresh = this.#fresh(`${input.cluster}/${input.source}`, idsOf(found));
       binlogsDiscovered(input, { fresh, queued: queueDepth(found) });
+      retentionSeen(input, minutesLeft(found));
+      for (const { store, access } of input.stores) {
+        const standing = found.stores.find((it) => it.store === store);
+        const circuit = access === 'held-back' ? 'open' : 'closed';
+        storeSeen(this.placeOf(input.cluster, input.source, store), {
+          backlog: standing?.backlog.logs ?? 0,
+          circuit,
+        });
+      }
     },
-    uploadSegment: ({ cluster, source }, { store }) => binlogUploaded(this.placeOf(cluster, source, store)),
+    uploadSegment: ({ cluster, source }, { store }) =>
+      binlogsUploaded(this.placeOf(cluster, source, store), 1),
+    fillStore: ({ cluster, source, to: store }, outcome) => {
+      if (outcome.kind !== 'filled') return;
+      binlogsUploaded(this.placeOf(cluster, source, store), outcome.logs);
+      for (const lastCommit of outcome.lastCommits) {
+        const lastCommitMs = lastCommit === null ? null : Date.parse(lastCommit);
+        binlogArchived({ cluster, source, store }, { lastCommitMs, nowMs: this.#now() });
+      }
+    },
     commitSegment: ({ cluster, source, stored }, { lastCommit }) => {
       const lastCommitMs = lastCommit === null ? null : Date.parse(lastCommit);
       const { store } = stored;
@@ -141,6 +168,10 @@ export class SyncWatch {
 /** Stores get logs in order, so the one that lacks most lacks all that any of them lacks. */
 function queueDepth({ backlog, stores }: Discovery): number {
   return Math.max(backlog.logs, ...stores.map((store) => store.backlog.logs));
+}
+
+function minutesLeft({ retention }: Discovery): number {
+  return retention.reason === 'counting-down' ? retention.minutesLeft : Number.POSITIVE_INFINITY;
 }
 
 /** What tells the binlogs that were found apart from others of their names. */

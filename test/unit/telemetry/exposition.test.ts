@@ -7,11 +7,14 @@ import { METRICS, type MetricSpec } from '../../../src/telemetry/metric-table.ts
 import {
   binlogArchived,
   binlogsDiscovered,
-  binlogUploaded,
+  binlogsUploaded,
   declareSync,
   gtidGapDetected,
   handoffEnded,
+  phaseDone,
+  retentionSeen,
   storeAnswered,
+  storeSeen,
   syncFailed,
 } from '../../../src/telemetry/sync-events.ts';
 
@@ -81,7 +84,10 @@ async function valueShown(
 function everythingHappens(): void {
   declareSync('shop', 'shop-1', [PLACE]);
   binlogsDiscovered(PLACE, { fresh: 3, queued: 2 });
-  binlogUploaded(PLACE);
+  binlogsUploaded(PLACE, 1);
+  storeSeen(PLACE, { backlog: 6, circuit: 'open' });
+  retentionSeen(PLACE, 90);
+  phaseDone(PLACE, 'validation', 3_000);
   binlogArchived(PLACE, { lastCommitMs: 1_000_000, nowMs: 1_004_000 });
   storeAnswered(PLACE, 'create', 12.5);
   syncFailed({ ...FAILURE, binlogIndex: 42 }, 7_000);
@@ -131,6 +137,10 @@ test('what happened is what is shown', async () => {
     ['binlog_sync_latency_seconds_sum', at, 4],
     ['binlog_sync_latency_seconds_bucket', { ...at, le: '2.5' }, 0],
     ['binlog_sync_latency_seconds_bucket', { ...at, le: '5' }, 1],
+    ['binlog_store_backlog', { ...at, provider }, 6],
+    ['binlog_store_circuit_open', { ...at, provider }, 1],
+    ['binlog_retention_minutes_left', { cluster, source }, 90],
+    ['binlog_sync_phase_duration_seconds_sum', { cluster, source, phase: 'validation' }, 3],
     ['binlog_fallback_storage_latency_ms', { cluster, store, provider, operation: 'create' }, 12.5],
     ['binlog_sync_failed_total', { ...at, provider, error_code: 'StoreUnreachable', retry_count: '2' }, 1],
     ['binlog_fallback_gtid_gap_detected_total', { cluster, found_by: 'handoff' }, 1],
