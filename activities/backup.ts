@@ -125,6 +125,8 @@ async function backupContext(
     gate: found.gate,
     mysqld: await findTool('mysqld'),
     source,
+    role: found.source.role,
+    archivedSource: found.cluster.sources.find(({ role }) => role === 'archived')?.id ?? source,
     sign: (epoch) => signAs({ role: 'host', source, epoch }, wallClock)(),
     now: wallClock,
     level: found.cluster.archive.level,

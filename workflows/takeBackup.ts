@@ -74,7 +74,7 @@ async function backUp(
     enter(report, 'validateAndRegister');
     const registered = await phases.validateAndRegister({ ...source, state: uploaded });
     enter(report, 'completing');
-    const completeness = await untilComplete(source, registered);
+    const completeness = await untilComplete(source, prepared.archivedBy, registered);
     enter(report, 'done');
     return resultOf(source, uploaded, registered, completeness);
   } catch (error) {
@@ -109,6 +109,7 @@ function enter(report: Report, phase: BackupProgress['phase']): void {
  */
 async function untilComplete(
   { cluster, source }: TakeBackupInput,
+  archivedBy: string,
   { backupId, registered }: RegisteredBackup,
 ): Promise<TakeBackupResult['completeness']> {
   const catalogs = proxyActivities<BackupStoreActivities>({
@@ -117,7 +118,7 @@ async function untilComplete(
     heartbeatTimeout: '8 seconds',
     retry: RETRY,
   });
-  const archiving = await askForOpenLog(`archive/${cluster}/${source}`);
+  const archiving = await askForOpenLog(`archive/${cluster}/${archivedBy}`);
   for (let poll = 0; poll < COMPLETENESS_POLLS; poll += 1) {
     const stores = registered.map(({ store }) => store);
     const kind = await catalogs.backupCompleteness({ cluster, source, backupId, stores });

@@ -22,6 +22,25 @@ export function newestLine(state: CatalogState, serverUuid: ServerUuid): LineSta
   };
 }
 
+/** Who goes on with the archive by a catalog, and on which timeline. */
+export interface CurrentLine {
+  readonly serverUuid: ServerUuid;
+  readonly timeline: number;
+}
+
+/** The timeline that was begun or handed over last; null before the first, and while a resync has not begun its own yet. */
+export function currentLine(state: CatalogState): CurrentLine | null {
+  const begun = state.timelines().at(-1);
+  const handed = state.handoffs().findLast(({ route }) => route.kind === 'source');
+  if (handed?.route.kind === 'source' && handed.sequence > (begun?.sequence ?? 0)) {
+    const { to, continuity } = handed.route;
+    return continuity.kind === 'continues'
+      ? { serverUuid: to.serverUuid, timeline: continuity.timeline }
+      : null;
+  }
+  return begun === undefined ? null : { serverUuid: begun.serverUuid, timeline: begun.timeline };
+}
+
 type Inherited = Pick<Heirship, 'timeline' | 'baselineGtids'>;
 
 /** What the last handoff to a server gave it, where that came after the last timeline that it began itself. */

@@ -16,7 +16,8 @@ export type BackupCompleteness =
 type ArchivedFacts = Pick<SegmentFacts, 'serverUuid' | 'binlog' | 'lengthBytes' | 'previousGtids' | 'gtids'>;
 
 /**
- * Decides whether the binlogs up to a backup's end are archived. Pure.
+ * Decides whether the binlogs up to a backup's end are archived: its own, or where it is one of a replica that no log on
+ * the timeline is of, those of others that brought its transactions. Pure.
  * @param segments of the backup's timeline
  */
 export function backupCompleteness(
@@ -34,5 +35,8 @@ export function backupCompleteness(
   const known = segments.flatMap(({ previousGtids, gtids }) => [previousGtids, gtids]);
   const archived = GtidSet.unionAll(known.map((set) => GtidSet.parse(set)));
   const missing = GtidSet.parse(gtidExecuted).subtract(archived);
+  const isOfReplica =
+    segments.length > 0 && segments.every(({ serverUuid }) => serverUuid !== backup.serverUuid);
+  if (isOfReplica && missing.isEmpty) return { kind: 'complete' };
   return { kind: 'waiting', binlog, missingGtids: missing.toString() };
 }

@@ -1,5 +1,6 @@
 import type { Repositories } from '../archiving/repositories.ts';
 import type { AppendBy } from '../catalog/catalog.ts';
+import type { SourceConfig } from '../config/types.ts';
 import type { Micros } from '../domain/time.ts';
 import type { MysqlSession } from '../mysql/session.ts';
 import type { Tool } from '../process/tools.ts';
@@ -21,6 +22,9 @@ export interface BackupContext {
   readonly mysqld: Tool;
   /** Id of the source in the configuration. */
   readonly source: string;
+  readonly role: SourceConfig['role'];
+  /** Id of the source that is archived unless a handoff named another. */
+  readonly archivedSource: string;
   /** Signs an entry in the epoch that the backup claimed when it began. */
   readonly sign: (epoch: number) => AppendBy;
   readonly now: () => Micros;

@@ -1,5 +1,5 @@
 import { standInsOfAll } from '../archiving/hold.ts';
-import { newestLine } from '../archiving/line.ts';
+import { currentLine, newestLine } from '../archiving/line.ts';
 import { assertOneRepository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
@@ -18,12 +18,13 @@ import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { BackupContext } from './context.ts';
 import { isEnough, type LeftBehind, tooFewStores, tryStore } from './left-behind.ts';
+import { assertReplicates, holderOf, originOf } from './stand-by.ts';
 import type { BackupRequest, PreparedBackup, StoreLine } from './state.ts';
 
 /**
  * Phase 1: finds out whether this server can be backed up here, and refuses with every reason where
  * it cannot. Changes nothing, on the server or on disk; may be run again. A store that is away is left behind.
- * @throws refused (each obstacle by name; `HistoryDiffers`, `HandedAway`), unavailable, what the catalogs throw
+ * @throws refused (each obstacle by name; `HistoryDiffers`, `HandedAway`, `NotReplicating`), unavailable, what the catalogs throw
  */
 export async function prepareBackup(ctx: BackupContext, request: BackupRequest): Promise<PreparedBackup> {
   const session = await ctx.connect();
@@ -39,7 +40,9 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     const claim = claimOf(ctx, request, read, away, claimant);
     if (claim.kind === 'handed-away') throw handedAway(ctx.source, claim);
     if (claim.kind === 'in-reserve') throw inReserve(ctx.source);
-    const { takers, left } = takersIn(claim.epoch, read);
+    const origin = originOf(ctx, server.serverUuid, read);
+    const { takers, left } = takersIn(claim.epoch, read, origin);
+    if (origin === 'stand-by') await assertReplicates(session, ctx.source, takers);
     return {
       backupId: request.backupId,
       repositoryId: assertOneRepository(read.map(({ state }) => state.repositoryId)),
@@ -50,7 +53,9 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
       lowerCaseTableNames: server.lowerCaseTableNames,
       characterSetServer: server.characterSetServer,
       collationServer: server.collationServer,
-      lines: linesOf(takers, survey),
+      lines: linesOf(takers, survey, origin),
+      origin,
+      archivedBy: origin === 'archived' ? ctx.source : holderOf(ctx, takers),
       left: [...away, ...left],
       notes: notesOf(survey),
     };
@@ -98,24 +103,42 @@ function claimOf(
   return claimEverywhere(catalogs, claimant);
 }
 
-/** Stores that can be written in an epoch; one that lacks a handoff gets that first, by `sync`, and the backup behind it. */
+/**
+ * Stores that can take the backup; one that lacks a handoff, or the timeline on which a replica's backup lies, gets that
+ * first, by `sync`, and the backup behind it.
+ */
 function takersIn(
   epoch: number,
   read: readonly ReadStore[],
+  origin: PreparedBackup['origin'],
 ): { readonly takers: readonly ReadStore[]; readonly left: readonly LeftBehind[] } {
-  const isBehind = ({ state }: ReadStore) => state.epoch < epoch;
-  const left = read.filter(isBehind).map(({ store }): LeftBehind => {
-    const message = `${store.location} has not got the handoff of epoch ${epoch} yet.`;
-    return { store: store.id, code: 'HandoffMissing', message };
-  });
-  return { takers: read.filter((it) => !isBehind(it)), left };
+  const missing = ({ store, state }: ReadStore): LeftBehind | null => {
+    if (state.epoch < epoch) {
+      const message = `${store.location} has not got the handoff of epoch ${epoch} yet.`;
+      return { store: store.id, code: 'HandoffMissing', message };
+    }
+    if (origin === 'archived' || currentLine(state) !== null) return null;
+    const message = `${store.location} has nothing of the timeline yet on which the backup lies.`;
+    return { store: store.id, code: 'TimelineMissing', message };
+  };
+  return {
+    takers: read.filter((it) => missing(it) === null),
+    left: read.flatMap((it) => missing(it) ?? []),
+  };
 }
 
-function linesOf(takers: readonly ReadStore[], { server }: CloneSurvey): StoreLine[] {
+function linesOf(
+  takers: readonly ReadStore[],
+  { server }: CloneSurvey,
+  origin: PreparedBackup['origin'],
+): StoreLine[] {
   const executed = GtidSet.parse(server.gtidExecuted);
   return takers.map(({ store, state }) => ({
     store: store.id,
-    timeline: lineOf(state, server.serverUuid, executed),
+    timeline:
+      origin === 'stand-by'
+        ? (currentLine(state)?.timeline ?? null)
+        : lineOf(state, server.serverUuid, executed),
     sequence: state.head.sequence,
   }));
 }

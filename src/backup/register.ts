@@ -1,5 +1,5 @@
 import { standInsOfAll } from '../archiving/hold.ts';
-import { newestLine, nextTimeline } from '../archiving/line.ts';
+import { currentLine, newestLine, nextTimeline } from '../archiving/line.ts';
 import { type Repository, repositoryIn } from '../archiving/repositories.ts';
 import type { Judgement } from '../catalog/catalog.ts';
 import type { CatalogState } from '../catalog/fold.ts';
@@ -107,13 +107,15 @@ async function register(
       assertSame(store.location, standing.backup, uploaded);
       return { sequence: standing.sequence, backup: standing.backup };
     }
-    const timeline = newestLine(state, uploaded.serverUuid)?.timeline ?? null;
+    const timeline = timelineIn(state, uploaded);
     if (planned !== null && timeline !== planned) throw timelineMoved(store.location, planned, timeline);
     if (timeline === null) {
       await startTimeline(ctx, { store, catalog }, state, uploaded);
       continue;
     }
-    if (line !== undefined) assertSameHistory(state, line, uploaded.coordinates.gtidExecuted);
+    // A replica may lag behind what is archived; phase 1 saw that it replicates from the server that is.
+    if (line !== undefined && uploaded.origin === 'archived')
+      assertSameHistory(state, line, uploaded.coordinates.gtidExecuted);
     const backup = factsOf(uploaded, timeline);
     const epoch = epochIn(state, uploaded);
     try {
@@ -125,6 +127,12 @@ async function register(
       if (!isStale(error) || epochIn(await catalog.read(), uploaded) === epoch) throw error;
     }
   }
+}
+
+/** The timeline on which the backup lies by a catalog; null where its server has none yet. */
+function timelineIn(state: CatalogState, { origin, serverUuid }: UploadedBackup): number | null {
+  const line = origin === 'stand-by' ? currentLine(state) : newestLine(state, serverUuid);
+  return line?.timeline ?? null;
 }
 
 /**
@@ -142,9 +150,7 @@ function isStale(error: unknown): boolean {
 
 /** Where another writer changed what was decided on, nothing is written and the loop decides anew. */
 function judge(now: CatalogState, uploaded: UploadedBackup, timeline: number): Judgement {
-  const unchanged =
-    now.backup(uploaded.backupId) === undefined &&
-    newestLine(now, uploaded.serverUuid)?.timeline === timeline;
+  const unchanged = now.backup(uploaded.backupId) === undefined && timelineIn(now, uploaded) === timeline;
   return unchanged ? { decision: 'append' } : { decision: 'stands', sequence: now.head.sequence };
 }
 

@@ -8,7 +8,7 @@ export interface BackupRequest {
   readonly backupId: BackupId;
 }
 
-/** The newest timeline of the source in one store's catalog; null where it has none yet. */
+/** The timeline on which a backup lies by one store's catalog; null where its source has none yet. */
 export interface StoreLine {
   readonly store: string;
   readonly timeline: number | null;
@@ -31,6 +31,10 @@ export interface PreparedBackup {
   readonly collationServer: string;
   /** Of each store that takes the backup. */
   readonly lines: readonly StoreLine[];
+  /** `stand-by`: a replica of the server that is archived, on whose timeline its backup lies. */
+  readonly origin: 'archived' | 'stand-by';
+  /** Id of the source whose logs the backup waits for. */
+  readonly archivedBy: string;
   /** Stores that do not get it, so far. */
   readonly left: readonly LeftBehind[];
   /** What the operator should know and what does not stand in the way. */

@@ -14,6 +14,8 @@ export interface BaseCandidate {
   readonly foreign: GtidSet;
   /** The segment in which it lies; null where that is not archived. */
   readonly home: TimelineSegment | null;
+  /** The segment that it holds in part: its home, or of a replica's base one with temporary tables; null where none is known. */
+  readonly split: TimelineSegment | null;
 }
 
 export type BaseChoice =
@@ -39,15 +41,22 @@ function candidate(
   const foreign = foreignGtids(line, entry, logged);
   if (foreign === null) return null;
   const home = homeOf(line, entry);
-  return gtids.subtract(foreign).isSubsetOf(prefix) ? { entry, gtids, foreign, home } : null;
+  if (!gtids.subtract(foreign).isSubsetOf(prefix)) return null;
+  return { entry, gtids, foreign, home, split: home ?? splitAmongTemporaryTables(line, gtids) };
+}
+
+function splitAmongTemporaryTables(line: Timeline, base: GtidSet): TimelineSegment | null {
+  const isSplit = ({ facts, gtids }: TimelineSegment): boolean =>
+    facts.temporaryTables > 0 && !gtids.isSubsetOf(base) && !gtids.intersect(base).isEmpty;
+  return line.segments.find(isSplit) ?? null;
 }
 
 /**
  * True where replay would begin inside a file that creates temporary tables: one may be open at
  * the base, and the base holds none.
  */
-export function beginsAmongTemporaryTables({ home, gtids }: BaseCandidate): boolean {
-  return home !== null && home.facts.temporaryTables > 0 && !home.gtids.isSubsetOf(gtids);
+export function beginsAmongTemporaryTables({ split, gtids }: BaseCandidate): boolean {
+  return split !== null && split.facts.temporaryTables > 0 && !split.gtids.isSubsetOf(gtids);
 }
 
 /**

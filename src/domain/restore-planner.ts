@@ -104,7 +104,7 @@ function weigh(
   const { backupId, finishedAt } = base.entry.backup;
   const notes: PlanReason[] = [{ code: 'base-chosen', backupId, finishedAt }];
   const replayed = selection.selected.map(({ segment }) => segment);
-  const split = beginsAmongTemporaryTables(base) ? base.home : null;
+  const split = beginsAmongTemporaryTables(base) ? base.split : null;
   for (const { facts } of replayed.filter((segment) => segment.facts.temporaryTables > 0)) {
     const list = facts === split?.facts ? against : notes;
     list.push({ code: 'temporary-tables', binlog: facts.binlog });

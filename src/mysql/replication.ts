@@ -9,6 +9,8 @@ export interface ReplicationFacts {
     readonly state: 'running' | 'stopped';
     /** Received into its relay logs, applied or not; canonical. */
     readonly receivedGtids: string;
+    /** server_uuid of the source to which it is connected now; null where it is not. */
+    readonly connectedTo: string | null;
   }[];
 }
 
@@ -23,6 +25,7 @@ export async function readReplication(session: MysqlSession): Promise<Replicatio
     channels: rows.map((row) => ({
       // `Connecting` is a channel that tries.
       state: row['Replica_IO_Running'] === 'No' ? 'stopped' : 'running',
+      connectedTo: row['Replica_IO_Running'] === 'Yes' ? (row['Source_UUID'] ?? null) : null,
       receivedGtids: GtidSet.parse(row['Retrieved_Gtid_Set'] ?? '').toString(),
     })),
   };

@@ -133,6 +133,8 @@ export async function contextOf(config: RigConfig, repositories: Repositories): 
     gate: new RateGate(null),
     mysqld: await findTool('mysqld'),
     source: 'shop-1',
+    role: 'archived',
+    archivedSource: 'shop-1',
     sign: (epoch) => signAs({ role: 'test', source: 'shop-1', epoch }, wallClock)(),
     now: wallClock,
     level: config.cluster.archive.level,

@@ -253,6 +253,8 @@ async function backUp(
     gate: new RateGate(null),
     mysqld: await findTool('mysqld'),
     source: source.id,
+    role: source.role,
+    archivedSource: source.id,
     sign: (epoch) => signAs({ role: 'test', source: source.id, epoch }, wallClock)(),
     now: wallClock,
     level: 1,
