@@ -24,6 +24,9 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
       stores,
       boundaries: entity.boundaries,
     });
+    // What was refused because another source held the archive is judged anew, now that this one does.
+    if (claim.kind === 'held' && isStandingBy(entity))
+      entity.deadLetters = entity.deadLetters.filter(({ foundBy }) => foundBy !== 'fence');
     // Until the answer is here, what is under way goes on in the old epoch, or is refused.
     entity.hold = claim;
     entity.unasked = unasked;

@@ -73,12 +73,12 @@ test('what lies staged of a server that was handed away is not committed behind 
   const behind = (await world.catalog()).allSegments().filter(({ sequence }) => sequence > boundary);
   const servers = new Set(behind.map(({ segment }) => segment.serverUuid as string));
   assert.ok(!servers.has(serverUuid), 'nothing of the old server stands behind the boundary');
-  await until('only the lost log is on the list', async () =>
-    (await world.statusOf('shop-1')).deadLetters.every(({ binlog }) => binlog === second),
-  );
-  const [letter, ...others] = (await world.statusOf('shop-1')).deadLetters;
-  assert.deepEqual([letter?.binlog, letter?.code, others], [second, 'HandedAway', []]);
-  assert.ok(letter?.message.includes(String(lost?.gtids)), letter?.message);
+  // Both were named while the source stood by, and are judged anew when its new server begins.
+  await until('only the lost log is on the list, with what is lost', async () => {
+    const [letter, ...others] = (await world.statusOf('shop-1')).deadLetters;
+    const isLost = letter?.binlog === second && letter?.code === 'HandedAway';
+    return others.length === 0 && isLost && letter.message.includes(String(lost?.gtids));
+  });
   await until('what the heir has is released', async () =>
     (await world.staged()).every((name) => !name.startsWith(`${first}.`)),
   );
