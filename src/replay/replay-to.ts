@@ -18,8 +18,13 @@ const MAX_FRUITLESS_RESTARTS = 3;
 export interface CutJudge {
   /** The server had ended, and was started again. */
   serverEnded(applier: Applier): Promise<void>;
-  /** The applier stands still in a server that runs: what it was in the middle of is undone where that can be. */
-  applierStopped(session: MysqlSession): Promise<void>;
+  /**
+   * The source ended under a server that ran on, perhaps inside of a transaction: the server undoes what it has of that
+   * where that can be undone, and gets it once more.
+   */
+  sourceEnded(applier: Applier): Promise<void>;
+  /** Applier or receiver stand still in a server that runs, perhaps inside of a transaction. */
+  channelStopped(session: MysqlSession): Promise<void>;
 }
 
 export interface ReplayOptions {
@@ -118,7 +123,7 @@ class Replay {
     const { channel, source, login, judge } = this.#options;
     const from = { host: source.host, port: source.port, ...login };
     this.#format = await beginChannel(session, channel, from, this.#format, () =>
-      judge.applierStopped(session),
+      judge.channelStopped(session),
     );
     this.#progressMs = performance.now();
   }
@@ -165,7 +170,10 @@ class Replay {
   async #restartReceiver(session: MysqlSession): Promise<void> {
     this.#receiverStops += 1;
     if (this.#receiverStops > 1 && this.#format === 'rows-only') await this.#takeStatements(session);
-    else await startReceiver(session, this.#options.channel);
+    else {
+      await this.#options.judge.channelStopped(session);
+      await startReceiver(session, this.#options.channel);
+    }
   }
 
   /** Whatever stopped a channel that takes rows only, it is tried again as any channel takes it. */

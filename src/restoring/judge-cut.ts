@@ -35,7 +35,16 @@ export function cutJudge(
       }
       await goOn(folder);
     },
-    async applierStopped(session: MysqlSession) {
+    async sourceEnded(applier: Applier) {
+      const session = await applier.connect();
+      try {
+        const loss = await findHalfApplied(session);
+        if (loss !== null) throw await cutShort(folder, loss);
+      } finally {
+        await session.close();
+      }
+    },
+    async channelStopped(session: MysqlSession) {
       const loss = await findHalfApplied(session);
       if (loss !== null) throw await cutShort(folder, loss);
     },

@@ -125,6 +125,7 @@ async function replay(
   const judge = cutJudge(context, stored, folder, homes);
   if (!begun) await rememberBase(applier, stored, folder);
   else if (applier.origin === 'started') await judge.serverEnded(applier);
+  else await judge.sourceEnded(applier);
   const login = { user: USER, password: randomBytes(15).toString('hex') };
   const source = await startArchiveSource({
     segments: plan.segments.map((segment) => sourceSegment(homes, segment)),

@@ -20,7 +20,8 @@ export const LOGIN = { user: 'replay', password: 'of this test: ä$' } as const;
 /** All of these tests' data come back from a kill as of one moment. */
 export const INNODB_ONLY: CutJudge = {
   serverEnded: async () => undefined,
-  applierStopped: async () => undefined,
+  sourceEnded: async () => undefined,
+  channelStopped: async () => undefined,
 };
 
 /** A data folder as a restore has it before the replay. */
