@@ -29,12 +29,25 @@ describe('backupCompleteness', () => {
     assert.equal(backupCompleteness(backup, []).kind, 'waiting');
   });
 
-  it('is complete with that binlog, and not with a shorter or foreign one of its name', () => {
+  it('is complete with that binlog, and not with a shorter one of its name', () => {
     const home = segment('binlog.000004', 900, `${UUID}:1-30`, `${UUID}:31-40`);
     assert.deepEqual(backupCompleteness(backup, [home]), { kind: 'complete' });
     assert.equal(backupCompleteness(backup, [{ ...home, lengthBytes: 899 }]).kind, 'waiting');
-    const foreign = parseServerUuid('00000000-0000-0000-0000-000000000001');
-    assert.equal(backupCompleteness(backup, [{ ...home, serverUuid: foreign }]).kind, 'waiting');
+  });
+
+  it('of a replica is complete where the logs of the archived server brought all of it, and its own name nothing', () => {
+    const archived = parseServerUuid('00000000-0000-0000-0000-000000000001');
+    const other = { ...segment('binlog.000004', 900, `${UUID}:1-30`, `${UUID}:31-40`), serverUuid: archived };
+    assert.deepEqual(backupCompleteness(backup, [other]), { kind: 'complete' });
+    const short = { ...other, gtids: `${UUID}:31-39` };
+    assert.deepEqual(backupCompleteness(backup, [short]), {
+      kind: 'waiting',
+      binlog: 'binlog.000004',
+      missingGtids: `${UUID}:40`,
+    });
+    // A server that has logs on the timeline is archived itself, and waits for its own.
+    const own = segment('binlog.000003', 5000, `${UUID}:1-20`, `${UUID}:21-30`);
+    assert.equal(backupCompleteness(backup, [own, other]).kind, 'waiting');
   });
 });
 
