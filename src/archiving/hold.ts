@@ -22,7 +22,7 @@ export async function claimHold(repositories: Repositories, claimant: Claimant):
   const catalogs = await Promise.all(
     repositories.all.map(async ({ store, catalog }) => {
       const state = await catalog.read();
-      return { store: store.id, epoch: state.epoch, handoffs: state.handoffs() };
+      return claimedCatalog(store.id, state);
     }),
   );
   return claimEverywhere(catalogs, claimant);
@@ -107,9 +107,7 @@ async function readCounting(
   for (let pass = 0; ; pass += 1) {
     const { known, reads, errors } = await tryStores(repositories, asked, new Map());
     const isRead = (store: string) => reads.some((read) => read.store === store && read.status === 'read');
-    const catalogs = known
-      .filter(({ id }) => isRead(id))
-      .map(({ id, state }) => ({ store: id, epoch: state.epoch, handoffs: state.handoffs() }));
+    const catalogs = known.filter(({ id }) => isRead(id)).map(({ id, state }) => claimedCatalog(id, state));
     const later = laterThan(catalogs, boundaries);
     const counting = effectivePolicies(looks, standInsOfAll(withRemembered(catalogs, later)));
     const isLate = counting.some(
@@ -161,4 +159,9 @@ function notAsked(store: string, error: AppError | undefined): AppError {
     hint: error?.hint ?? 'Nothing is archived before it answers; it is tried again.',
     facts: { store },
   });
+}
+
+/** What of a store's catalog decides on a claim. */
+export function claimedCatalog(store: string, state: CatalogState) {
+  return { store, epoch: state.epoch, handoffs: state.handoffs() };
 }

@@ -1,10 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { AppError } from '../domain/errors.ts';
 import type { RepositoryId } from '../domain/identity.ts';
-import { RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
-import { open } from '../envelope/open.ts';
-import { freeNow } from '../process/lent-memory.ts';
+import { openWhole } from '../storage/read-back.ts';
 import type { SealedSegment } from './facts-file.ts';
 import { segmentContext } from './seal-context.ts';
 import { type LogRef, stagedFiles } from './staging.ts';
@@ -28,32 +26,18 @@ export interface ProveSealedOptions {
 export async function proveSealed(sealed: SealedSegment, options: ProveSealedOptions): Promise<void> {
   const { log, repositoryId, key, signal } = options;
   const path = stagedFiles(options.stagingDir, log).sealed;
-  const digest = new RunningSha256();
-  const plaintext = open(watched(path, digest, signal), {
-    key,
-    context: { ...segmentContext(log, repositoryId), plaintextSha256: sealed.segment.sha256 },
-    plaintextBytes: sealed.segment.lengthBytes,
-    signal,
-  });
+  const input = createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
+  const { sha256: plaintextSha256, lengthBytes } = sealed.segment;
+  let found: string;
   try {
-    for await (const chunk of plaintext) freeNow(chunk);
+    const expected = { plaintextSha256, lengthBytes };
+    const context = segmentContext(log, repositoryId);
+    found = (await openWhole(input, key, context, expected, { signal })).sha256;
   } catch (error) {
     throw error instanceof AppError && error.kind === 'corrupt' ? unproven(log, path, error.message) : error;
   }
-  const found = digest.finish();
   if (found === sealed.object.sha256) return;
   throw unproven(log, path, `it has the SHA-256 ${found}, not ${sealed.object.sha256}`);
-}
-
-async function* watched(
-  path: string,
-  digest: RunningSha256,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES, signal })) {
-    digest.update(chunk as Uint8Array);
-    yield chunk as Uint8Array;
-  }
 }
 
 function unproven(log: LogRef, path: string, detail: string): AppError {

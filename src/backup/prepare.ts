@@ -1,17 +1,10 @@
-import { standInsOfAll } from '../archiving/hold.ts';
+import { claimedCatalog, standInsOfAll } from '../archiving/hold.ts';
 import { currentLine, newestLine } from '../archiving/line.ts';
 import { assertOneRepository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
-import {
-  type Claim,
-  type Claimant,
-  type ClaimedCatalog,
-  claimEverywhere,
-  handedAway,
-  inReserve,
-} from '../domain/routing/hold.ts';
+import { type Claim, type Claimant, claimEverywhere, handedAway, inReserve } from '../domain/routing/hold.ts';
 import { formatInstant } from '../domain/time.ts';
 import { cloneRefused } from '../engines/clone/obstacles.ts';
 import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/survey.ts';
@@ -95,9 +88,7 @@ function claimOf(
   away: readonly LeftBehind[],
   claimant: Claimant,
 ): Claim {
-  const catalogs = read.map(({ store, state }): ClaimedCatalog => {
-    return { store: store.id, epoch: state.epoch, handoffs: state.handoffs() };
-  });
+  const catalogs = read.map(({ store, state }) => claimedCatalog(store.id, state));
   const having = read.map(({ store }) => store.id);
   if (!isEnough(having, policies, standInsOfAll(catalogs))) throw tooFewStores(backupId, away);
   return claimEverywhere(catalogs, claimant);

@@ -1,3 +1,4 @@
+import { claimedCatalog } from '../archiving/hold.ts';
 import { currentLine, newestLine } from '../archiving/line.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import { AppError } from '../domain/errors.ts';
@@ -21,11 +22,7 @@ export function originOf(
 ): PreparedBackup['origin'] {
   const isHeld = read.some(({ state }) => newestLine(state, serverUuid) !== null);
   if (isHeld || role === 'archived') return 'archived';
-  const catalogs = read.map(({ store, state }) => ({
-    store: store.id,
-    epoch: state.epoch,
-    handoffs: state.handoffs(),
-  }));
+  const catalogs = read.map(({ store, state }) => claimedCatalog(store.id, state));
   return claimEverywhere(catalogs, { source, serverUuid, role }).kind === 'in-reserve'
     ? 'stand-by'
     : 'archived';

@@ -24,6 +24,10 @@ export function cutJudge(
   folder: ClaimedFolder,
   homes: RestoreHomes,
 ): CutJudge {
+  const stopIfHalfApplied = async (session: MysqlSession): Promise<void> => {
+    const loss = await findHalfApplied(session);
+    if (loss !== null) throw await cutShort(folder, loss);
+  };
   return {
     async serverEnded(applier: Applier) {
       const session = await applier.connect();
@@ -38,16 +42,12 @@ export function cutJudge(
     async sourceEnded(applier: Applier) {
       const session = await applier.connect();
       try {
-        const loss = await findHalfApplied(session);
-        if (loss !== null) throw await cutShort(folder, loss);
+        await stopIfHalfApplied(session);
       } finally {
         await session.close();
       }
     },
-    async channelStopped(session: MysqlSession) {
-      const loss = await findHalfApplied(session);
-      if (loss !== null) throw await cutShort(folder, loss);
-    },
+    channelStopped: stopIfHalfApplied,
   };
 }
 

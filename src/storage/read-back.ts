@@ -5,7 +5,7 @@ import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { open } from '../envelope/open.ts';
 import { freeNow } from '../process/lent-memory.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore, ReadOptions } from './object-store.ts';
 import { storedDiffers } from './refusals.ts';
 
 /** What the plaintext of a sealed object must be. */
@@ -81,8 +81,23 @@ export async function readSealed(
   expect: ExpectedPlaintext,
   options: ReadBackOptions = {},
 ): Promise<FoundObject> {
+  const input = store.read(objectKey, readOptions(options));
+  return openWhole(input, key, context, expect, options);
+}
+
+/**
+ * Opens sealed bytes to their end, wherever they come from, and proves their plaintext; returns what they are.
+ * @throws corrupt and refused what `open` finds; what the input throws
+ */
+export async function openWhole(
+  input: AsyncIterable<Uint8Array>,
+  key: EnvelopeKey,
+  context: SealContext,
+  expect: ExpectedPlaintext,
+  options: ReadBackOptions = {},
+): Promise<FoundObject> {
   const stored = new StoredDigest();
-  const plaintext = open(stored.watch(store, objectKey, options), {
+  const plaintext = open(stored.watch(input, options), {
     key,
     context: { ...context, plaintextSha256: expect.plaintextSha256 },
     plaintextBytes: expect.lengthBytes,
@@ -102,17 +117,23 @@ export async function readStored(
   options: ReadBackOptions = {},
 ): Promise<FoundObject> {
   const stored = new StoredDigest();
-  for await (const _ of stored.watch(store, objectKey, options));
+  for await (const _ of stored.watch(store.read(objectKey, readOptions(options)), options));
   return stored.finish();
+}
+
+function readOptions({ signal }: ReadBackOptions): ReadOptions {
+  return signal === undefined ? {} : { signal };
 }
 
 class StoredDigest {
   readonly #sha256 = new RunningSha256();
   readonly #crc32 = new RunningCrc32();
 
-  async *watch(store: ObjectStore, objectKey: string, options: ReadBackOptions): AsyncGenerator<Uint8Array> {
-    const { signal, onProgress } = options;
-    for await (const chunk of store.read(objectKey, signal === undefined ? {} : { signal })) {
+  async *watch(
+    input: AsyncIterable<Uint8Array>,
+    { onProgress }: ReadBackOptions,
+  ): AsyncGenerator<Uint8Array> {
+    for await (const chunk of input) {
       this.#sha256.update(chunk);
       this.#crc32.update(chunk);
       onProgress?.(this.#sha256.lengthBytes);
