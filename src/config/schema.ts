@@ -114,7 +114,7 @@ const archive = z.strictObject({
     .max(2)
     .default(1)
     .describe(
-      'After a handoff, logs whose transactions are archived already are passed over; 2: until another server has brought them, too.',
+      'From how many servers each transaction is archived. 1: the first source is, the others stand by; 2: two are, side by side. After a handoff, logs whose transactions are archived so often are passed over.',
     ),
   fallback: fallback.optional(),
 });
@@ -140,7 +140,9 @@ const cluster = z.strictObject({
   sources: z
     .array(source)
     .default([])
-    .describe('The servers that are archived. A restore needs none of them: a store and the key are enough.'),
+    .describe(
+      'Servers that replicate from one another: the first is archived, the others can go on for it. A restore needs none of them: a store and the key are enough.',
+    ),
   stores: z.array(store).min(1, 'must name at least one store'),
   encryption: z
     .union([z.literal('none'), z.strictObject({ keyFile: path })])

@@ -7,7 +7,9 @@ import type { SecretRef } from './secret.ts';
 import type {
   ClusterConfig,
   FallbackConfig,
+  HostSource,
   PitrailConfig,
+  RemoteSource,
   SourceConfig,
   SourceEndpoint,
   StoreConfig,
@@ -41,7 +43,10 @@ function settleCluster(name: string, cluster: WrittenCluster, base: string): Clu
   const absolute = (path: string | undefined) => (path === undefined ? null : resolve(base, path));
   return {
     name,
-    sources: cluster.sources.map((source) => settleSource(name, source, archive, base)),
+    sources: cluster.sources.map((source, index) => ({
+      ...settleSource(name, source, archive, base),
+      role: roleOf(source.id, index, archive),
+    })),
     stores: cluster.stores.map((store) => ({ ...settleStore(store, base), ...settleRules(store) })),
     encryption:
       encryption === 'none'
@@ -72,14 +77,13 @@ function settleSource(
   source: WrittenSource,
   archive: WrittenCluster['archive'],
   base: string,
-): SourceConfig {
+): Omit<HostSource, 'role'> | Omit<RemoteSource, 'role'> {
   const { id, workerHost, user, mode } = source;
   const endpoint = settleEndpoint(source, base);
   const password = settleSecret(source.password, base);
-  const role = archive.fallback?.sources.includes(id) === true ? 'fallback' : 'archived';
   const limitBytesPerSecond = sizeOrNull(source.limitPerSecond);
   const { redundancy } = archive;
-  const common = { id, workerHost, endpoint, user, password, redundancy, role, limitBytesPerSecond } as const;
+  const common = { id, workerHost, endpoint, user, password, redundancy, limitBytesPerSecond } as const;
   // A folder for each source of each cluster: all that lies in it goes to that cluster's stores.
   const written = source.stagingDir ?? archive.stagingDir;
   const given = written === undefined ? null : resolve(base, written);
@@ -94,6 +98,19 @@ function settleSource(
   // Beside the binlogs, so that a hard link is possible, and not in the folder that MySQL looks through.
   const parent = given ?? join(dirname(binlogDir), 'pitrail-staging');
   return { ...common, mode, binlogDir, stagingDir: join(parent, cluster, id) };
+}
+
+/**
+ * The sources of a cluster replicate from one another, so they have the same transactions: as many as `redundancy` says
+ * are archived, from the first on, and the others stand by. Where fallbacks are named those stand by.
+ */
+function roleOf(
+  id: string,
+  index: number,
+  { fallback, redundancy }: WrittenCluster['archive'],
+): SourceConfig['role'] {
+  const isArchived = fallback === undefined ? index < redundancy : !fallback.sources.includes(id);
+  return isArchived ? 'archived' : 'fallback';
 }
 
 /** The same for each start, and above 2^31, where people seldom number their servers. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { CheckFinding } from '../../src/cli/checks/finding.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { pickCluster } from '../../src/config/pick.ts';
 import { GtidSet } from '../../src/domain/gtid-set.ts';
@@ -13,16 +14,21 @@ import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
 let world: HandoffWorld;
 
 before(async () => {
-  world = await startHandoffWorld();
+  // No fallbacks are named: the second source of a cluster stands by all the same, and nobody watches the first.
+  world = await startHandoffWorld({ fallback: null });
   await world.startWorker();
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
+  assert.match(
+    applied.stdout,
+    /^started archiving of shop\/shop-2, which stands by until a handoff names it$/m,
+  );
   const backup = await world.pitrail('backup', '--source', 'shop-1');
   assert.equal(backup.code, 0, backup.stderr);
 });
 after(() => world.stop());
 
-test('a fallback stands by: nothing of it is archived before the archive is handed to it', async () => {
+test('of two sources of a cluster one is archived: nothing of the other before the archive is handed to it', async () => {
   await until('it stands by', async () => (await world.statusOf('shop-2')).phase === 'standing-by');
   const { hold, lastFailure } = await world.statusOf('shop-2');
   assert.deepEqual(hold, { kind: 'in-reserve' });
@@ -31,6 +37,13 @@ test('a fallback stands by: nothing of it is archived before the archive is hand
   assert.equal(once.code, 3, once.stdout);
   const servers = (await world.catalog()).allSegments().map(({ segment }) => segment.serverUuid);
   assert.deepEqual([...new Set(servers)], [world.mysql.serverUuid]);
+  const check = await world.pitrail('check', '--json');
+  assert.equal(check.code, 0, check.stdout);
+  const { findings } = JSON.parse(check.stdout) as { readonly findings: readonly CheckFinding[] };
+  assert.deepEqual(
+    findings.filter(({ part }) => part === 'sources shop').map(({ status, message }) => [status, message]),
+    [['ok', 'shop-1 is archived first; shop-2 stands by, archived once a handoff names it']],
+  );
 });
 
 test('a dry run says what would be done, and writes nothing', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { initRepositories, type RepositoryChange } from '../../archiving/init-repositories.ts';
 import { firstSignature, openRepositories, wallClock } from '../../archiving/repositories.ts';
-import type { ClusterConfig } from '../../config/types.ts';
+import type { ClusterConfig, SourceConfig } from '../../config/types.ts';
 import { startEntity } from '../archive/entity.ts';
 import { defineCommand } from '../command.ts';
 import { startWatch } from '../handoff/start-watch.ts';
@@ -10,6 +10,8 @@ import { connectTemporal, type TemporalSession } from '../temporal-client.ts';
 interface SourceChange {
   readonly cluster: string;
   readonly source: string;
+  /** `fallback`: its workflow runs, and archives once a handoff names it. */
+  readonly role: SourceConfig['role'];
   readonly archiving: 'started' | 'running';
 }
 
@@ -52,9 +54,9 @@ async function applySources(
   session: TemporalSession,
 ): Promise<SourceChange[]> {
   const changes: SourceChange[] = [];
-  for (const { id } of cluster.sources) {
+  for (const { id, role } of cluster.sources) {
     const archiving = await startEntity(session, { cluster: cluster.name, source: id, region });
-    changes.push({ cluster: cluster.name, source: id, archiving });
+    changes.push({ cluster: cluster.name, source: id, role, archiving });
   }
   if (cluster.archive.fallback !== null) await startWatch(session, cluster.name, region);
   return changes;
@@ -67,8 +69,8 @@ function describe(repositories: readonly RepositoryChange[], sources: readonly S
         `${change === 'created' ? 'created' : 'found'} repository ${repositoryId} of ${cluster} in ${location}`,
     ),
     ...sources.map(
-      ({ cluster, source, archiving }) =>
-        `${archiving === 'started' ? 'started' : 'runs already:'} archiving of ${cluster}/${source}`,
+      ({ cluster, source, role, archiving }) =>
+        `${archiving === 'started' ? 'started' : 'runs already:'} archiving of ${cluster}/${source}${role === 'fallback' ? ', which stands by until a handoff names it' : ''}`,
     ),
   ].join('\n');
 }

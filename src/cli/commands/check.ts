@@ -3,9 +3,9 @@ import { pickCluster } from '../../config/pick.ts';
 import { checkClusterReferences } from '../../config/references.ts';
 import { weakTransports } from '../../config/transport.ts';
 import type { ClusterConfig, PitrailConfig } from '../../config/types.ts';
-import { checkArchivedTwice } from '../checks/archived-twice.ts';
 import { checkAudit } from '../checks/audit.ts';
 import { checkBacklog } from '../checks/backlog.ts';
+import { checkClusterSources } from '../checks/cluster-sources.ts';
 import { type CheckFinding, exitOf, failedBy, findingsOf, ok, warning } from '../checks/finding.ts';
 import { checkSource } from '../checks/source.ts';
 import { checkStores } from '../checks/store.ts';
@@ -58,6 +58,7 @@ async function checkCluster(
   const found = await Promise.all([
     checkKeys(cluster, env),
     ...cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive)),
+    checkClusterSources(cluster),
     checkStores(cluster),
     checkAudit(cluster),
   ]);
@@ -66,7 +67,7 @@ async function checkCluster(
     cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
   );
   const weak = weakTransports(cluster).map(({ part, message, hint }) => warning(part, message, hint));
-  return [...known, ...backlogs.flat(), ...checkArchivedTwice(cluster), ...weak];
+  return [...known, ...backlogs.flat(), ...weak];
 }
 
 function checkKeys(cluster: ClusterConfig, env: NodeJS.ProcessEnv): Promise<readonly CheckFinding[]> {

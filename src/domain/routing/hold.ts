@@ -65,7 +65,7 @@ export function inReserve(source: string): AppError {
     code: 'InReserve',
     kind: 'refused',
     message: `${source} is a fallback and nothing was handed to it, so it stands by and nothing of it is archived.`,
-    hint: `It takes over by itself when the archived source fails, or by: pitrail handoff --to ${source}`,
+    hint: `It takes over by: pitrail handoff --to ${source}. Named in archive.fallback.sources it does so by itself when the archived source fails.`,
     facts: { source },
   });
 }

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { checkArchivedTwice } from '../../../src/cli/checks/archived-twice.ts';
 import { type Backlog, judgeBacklog } from '../../../src/cli/checks/backlog.ts';
+import { describeRoles, judgeHistories } from '../../../src/cli/checks/cluster-sources.ts';
 import { judgeScope, judgeSettings } from '../../../src/cli/checks/server-settings.ts';
 import type { ClusterFacts, ReadableStore, WorkflowAnswer } from '../../../src/cli/status/facts.ts';
 import { judgeCluster } from '../../../src/cli/status/judge.ts';
@@ -62,15 +62,37 @@ test('each setting that prevents archiving fails by its own name, with what to d
   }
 });
 
-test('sources of one cluster that are archived side by side are a warning, those that take over are none', () => {
-  const archived = { id: 'shop-1', role: 'archived' } as const;
-  const found = (role: 'archived' | 'fallback') =>
-    checkArchivedTwice({ name: 'shop', sources: [archived, { id: 'shop-2', role }] });
-  assert.deepEqual(found('fallback'), []);
-  assert.deepEqual(checkArchivedTwice({ name: 'shop', sources: [archived] }), []);
-  const [warned, ...more] = found('archived');
-  assert.ok(warned?.status === 'warning' && more.length === 0);
-  assert.match(warned.message, /^shop-1 and shop-2 are archived each for itself/);
+test('check says who of a cluster is archived, and who stands by', () => {
+  const [one, two] = [
+    { id: 'shop-1', role: 'archived' },
+    { id: 'shop-2', role: 'archived' },
+  ] as const;
+  const three = { id: 'shop-3', role: 'fallback' } as const;
+  assert.equal(
+    describeRoles([one, three]),
+    'shop-1 is archived first; shop-3 stands by, archived once a handoff names it',
+  );
+  assert.match(describeRoles([one, two, three]), /^shop-1 and shop-2 are archived side by side, .*; shop-3 /);
+});
+
+test('a server that shares no transaction with its cluster fails by name, one without transactions does not', () => {
+  const [ours, theirs] = ['11111111', '22222222'].map((start) => `${start}-1111-1111-1111-111111111111`);
+  const histories = [
+    { id: 'away', gtidExecuted: null },
+    { id: 'shop-1', gtidExecuted: `${ours}:1-9` },
+    { id: 'shop-2', gtidExecuted: `${ours}:1-5,${theirs}:1` },
+    { id: 'new', gtidExecuted: '' },
+  ];
+  assert.deepEqual(judgeHistories('s', histories), []);
+  const [failure, ...more] = judgeHistories('s', [
+    ...histories,
+    { id: 'odd', gtidExecuted: `${theirs}:1-7` },
+  ]);
+  assert.ok(failure?.status === 'failed' && more.length === 0);
+  assert.deepEqual(
+    [failure.code, failure.message.slice(0, 39)],
+    ['NotOfCluster', 'odd shares no transaction with shop-1: '],
+  );
 });
 
 test('each setting that weakens it is one warning', () => {

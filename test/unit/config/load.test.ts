@@ -76,6 +76,23 @@ test('paths are relative to the file, and every default is filled in', () => {
   assert.equal(config.region, 'local');
 });
 
+test('as many sources of a cluster are archived as redundancy says, and the others stand by', () => {
+  const source = / {6}- id: shop-1\n(?: {8}.*\n)+/.exec(GOOD)?.[0] ?? assert.fail(GOOD);
+  const three = GOOD.replace(
+    source,
+    ['shop-1', 'shop-2', 'shop-3'].map((id) => source.replace('shop-1', id)).join(''),
+  );
+  const roles = (archive: string) =>
+    parseConfig(
+      three.replace('{ pollSeconds', `{ ${archive}pollSeconds`),
+      '/x/y.yaml',
+    ).clusters[0]?.sources.map(({ role }) => role);
+  assert.deepEqual(roles(''), ['archived', 'fallback', 'fallback']);
+  assert.deepEqual(roles('redundancy: 2, '), ['archived', 'archived', 'fallback']);
+  const named = 'redundancy: 2, fallback: { sources: [shop-1, shop-3] }, ';
+  assert.deepEqual(roles(named), ['fallback', 'archived', 'fallback']);
+});
+
 test('no two sources stage into one folder, whatever their clusters call them', () => {
   const [, shop = ''] = GOOD.split('clusters:\n');
   for (const where of ['', 'stagingDir: /staging, ']) {
