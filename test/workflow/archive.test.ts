@@ -15,7 +15,7 @@ test('apply creates the repository and starts archiving, and a second time finds
   assert.equal(first.code, 0, first.stderr);
   const { repositories, sources } = JSON.parse(first.stdout);
   assert.equal(repositories[0].change, 'created');
-  assert.deepEqual(sources, [{ cluster: 'shop', source: 'shop-1', archiving: 'started' }]);
+  assert.deepEqual(sources, [{ cluster: 'shop', source: 'shop-1', role: 'archived', archiving: 'started' }]);
   const second = JSON.parse((await world.pitrail('apply', '--json')).stdout);
   assert.equal(second.repositories[0].change, 'found');
   assert.equal(second.sources[0].archiving, 'running');
