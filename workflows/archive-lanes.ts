@@ -4,6 +4,8 @@ import type { SealSummary, StoredIn } from '../activities/archive-transfers.ts';
 import { fromFailure } from '../activities/failures.ts';
 import type { Discovery, PlannedLog } from '../src/archiving/discovery.ts';
 import type { LogRef } from '../src/archiving/staging.ts';
+import { assertNever } from '../src/domain/errors.ts';
+import { type LaneNeeds, type LaneWork, laneWork } from '../src/domain/routing/lane-work.ts';
 import { startAhead } from './ahead.ts';
 import { hostActivities, storeTries, transferActivities } from './archive-activities.ts';
 import { noteFailure, onStore, probeUntilBack } from './archive-circuits.ts';
@@ -28,23 +30,50 @@ export function startLanes(
 ): void {
   // Begun anew for one store after the other, transfers would keep a run that is to end from ending.
   if (entity.run === 'draining' && !isAnyBusy(entity)) return;
-  for (const { store, circuit, restUntilMs } of entity.stores) {
-    if (entity.lanes.has(store)) continue;
-    if (circuit.kind !== 'closed') {
-      start(entity, settings, store, 'probe', [], () => probeUntilBack(entity, settings.host, store));
-      continue;
-    }
-    const counts = countingStores(entity).some((record) => record.store === store);
-    if ((entity.run === 'draining' && !counts) || Date.now() < restUntilMs) continue;
+  for (const record of entity.stores) {
+    const { store, circuit } = record;
+    const counts = countingStores(entity).some((it) => it.store === store);
+    const isLeft = entity.run === 'draining' && !counts && circuit.kind === 'closed';
+    if (entity.lanes.has(store) || isLeft) continue;
     const from = stores.find((standing) => standing.store === store)?.fillFrom ?? null;
     const logs = archive.filter(
       (planned) => planned.stores.includes(store) && isLackedBy(entity, store, planned.log),
     );
-    if (from !== null && circuitOf(entity, from).kind === 'closed') {
-      start(entity, settings, store, 'fill', [], () => fill(entity, settings, from, store));
-    } else if (logs.length > 0) {
-      start(entity, settings, store, 'transfer', logs, () => transferLogs(entity, settings, store, logs));
-    }
+    const needs = { holder: standsOf(entity, from), logs: logs.length };
+    startWork(entity, settings, { store, work: laneWork(record, needs, Date.now()), from, logs });
+  }
+}
+
+function standsOf(entity: ArchiveEntity, holder: string | null): LaneNeeds['holder'] {
+  if (holder === null) return 'none';
+  return circuitOf(entity, holder).kind === 'closed' ? 'reachable' : 'away';
+}
+
+interface NextWork {
+  readonly store: string;
+  readonly work: LaneWork;
+  /** The store that has what this one must be filled with. */
+  readonly from: string | null;
+  readonly logs: readonly PlannedLog[];
+}
+
+function startWork(
+  entity: ArchiveEntity,
+  settings: ArchiveSettings,
+  { store, work, from, logs }: NextWork,
+): void {
+  switch (work) {
+    case 'probe':
+      return start(entity, settings, store, work, [], () => probeUntilBack(entity, settings.host, store));
+    case 'fill':
+      if (from !== null) start(entity, settings, store, work, [], () => fill(entity, settings, from, store));
+      return;
+    case 'transfer':
+      return start(entity, settings, store, work, logs, () => transferLogs(entity, settings, store, logs));
+    case 'rest':
+      return;
+    default:
+      assertNever(work);
   }
 }
 
@@ -85,11 +114,11 @@ async function fill(
   );
   if (filled.kind === 'holder-failed') {
     noteFailure(entity, from, filled.failure);
-    update(entity, store, { restUntilMs: Date.now() + HOLDER_REST_MS });
+    update(entity, store, { nextFillMs: Date.now() + HOLDER_REST_MS });
     return;
   }
-  if (filled.entries > 0) update(entity, store, { failure: null, restUntilMs: 0 });
-  else update(entity, store, { restUntilMs: Date.now() + REST_MS });
+  if (filled.entries > 0) update(entity, store, { failure: null, restUntilMs: 0, nextFillMs: 0 });
+  else update(entity, store, { nextFillMs: Date.now() + REST_MS });
 }
 
 /** Seals and uploads several logs at once, and commits them one by one, oldest first. */

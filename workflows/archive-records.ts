@@ -33,6 +33,7 @@ function fresh(store: string, policy: StorePolicy): StoreRecord {
     failure: null,
     outOfReach: null,
     restUntilMs: 0,
+    nextFillMs: 0,
   };
 }
 

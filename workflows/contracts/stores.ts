@@ -29,6 +29,8 @@ export interface StoreRecord {
   readonly outOfReach: OutOfReach | null;
   /** Nothing is begun for it before, because the last try failed. */
   readonly restUntilMs: number;
+  /** It is not filled from another store before, because the last fill found nothing to copy. */
+  readonly nextFillMs: number;
 }
 
 const circuit: z.ZodType<Circuit> = z.discriminatedUnion('kind', [
@@ -54,7 +56,7 @@ export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
   policy: z.enum(['required', 'catch-up']),
   circuit,
   coveredGtids: z.string().nullable(),
-  // A run of an earlier version hands over neither of these.
+  // A run of an earlier version hands over none of what has a default.
   givenUpGtids: z.string().default(''),
   epoch: z.number().nullable().default(null),
   backlog: z.strictObject({ logs: z.number(), bytes: z.number() }),
@@ -71,6 +73,7 @@ export const storeRecord: z.ZodType<StoreRecord> = z.strictObject({
     .nullable()
     .default(null),
   restUntilMs: z.number(),
+  nextFillMs: z.number().default(0),
 });
 
 export const standIn: z.ZodType<StandIn> = z.strictObject({ from: z.string(), to: z.string() });

@@ -16,6 +16,7 @@ function record(store: string, policy: StoreRecord['policy'], logs: number): Sto
     failure: null,
     outOfReach: null,
     restUntilMs: 0,
+    nextFillMs: 0,
   };
 }
 

@@ -399,6 +399,7 @@ test('what a store never gets is told with the store that has it, beside what el
     failure: null,
     outOfReach,
     restUntilMs: 0,
+    nextFillMs: 0,
   } as const;
   const archive = { ...RUNNING.archive, stores: [record] };
   const [problem, ...others] = judgeCluster(facts({ workflow: { ...RUNNING, archive } }));
