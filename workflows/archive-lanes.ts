@@ -64,14 +64,16 @@ function startWork(
 ): void {
   switch (work) {
     case 'probe':
-      return start(entity, settings, store, work, [], () => probeUntilBack(entity, settings.host, store));
+      start(entity, settings, store, work, [], () => probeUntilBack(entity, settings.host, store));
+      break;
     case 'fill':
       if (from !== null) start(entity, settings, store, work, [], () => fill(entity, settings, from, store));
-      return;
+      break;
     case 'transfer':
-      return start(entity, settings, store, work, logs, () => transferLogs(entity, settings, store, logs));
+      start(entity, settings, store, work, logs, () => transferLogs(entity, settings, store, logs));
+      break;
     case 'rest':
-      return;
+      break;
     default:
       assertNever(work);
   }
