@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
 import { Given, isStoresDiffer } from './given.ts';
+import { type FailedStore, notWhole } from './not-whole.ts';
 import { type RetryPolicy, retryDelayMs } from './retry.ts';
 import { readSegment, type SegmentHome, type SegmentIdentity } from './segment-stream.ts';
 
@@ -25,6 +26,8 @@ export interface FalloverReport {
 /** An object, and the stores whose catalogs name it, best first. */
 export interface ObjectToRead {
   readonly key: string;
+  /** What it holds, for people: a binlog of a server, a base backup. */
+  readonly what: string;
   readonly stores: readonly string[];
 }
 
@@ -96,7 +99,8 @@ export class FalloverReader {
    * object anew: then the store that began otherwise comes first, and what it gives is proven at its end.
    *
    * @throws where no store gives the object whole: unavailable, where one of them may still hold it, else
-   *   what the first one threw; corrupt `StoresDiffer`; config `UnknownStore` without any store
+   *   of the code and kind that the first one threw, with object and stores by name; corrupt `StoresDiffer`;
+   *   config `UnknownStore` without any store
    */
   async *read(object: ObjectToRead, openIn: OpenIn, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const { key } = object;
@@ -104,6 +108,7 @@ export class FalloverReader {
     const suspicion = this.#suspicions.get(key);
     const failures: Failure[] = [...(suspicion?.untold ?? [])];
     const tried: SegmentHome[] = [];
+    const failed: FailedStore[] = [];
     let isWrong = false;
     for (const home of this.#inOrder(object, suspicion?.homes ?? [])) {
       try {
@@ -125,13 +130,14 @@ export class FalloverReader {
           isWrong = true;
         }
         failures.push({ home, error });
+        failed.push({ store: home.store.id, error });
         tried.push(home);
         if (error.kind === 'unavailable') this.#away.add(home.store.id);
       }
     }
-    const errors = failures.map(({ error }) => error);
     // A store that is away may hold it: then trying again can help, whatever the others lack.
-    const error = errors.find(({ kind }) => kind === 'unavailable') ?? errors[0] ?? noStore();
+    const away = failed.find(({ error: { kind } }) => kind === 'unavailable')?.error;
+    const error = away ?? notWhole(object, failed) ?? noStore();
     this.#lost.set(key, error);
     throw error;
   }
@@ -210,8 +216,9 @@ export function readSegmentFrom(
   segment: SegmentIdentity & Pick<ObjectToRead, 'stores'>,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  const { stores, object } = segment;
-  return reader.read({ key: object.key, stores }, (home, abort) => readSegment(home, segment, abort), signal);
+  const { stores, object, serverUuid, binlog } = segment;
+  const wanted = { key: object.key, what: `Binlog ${binlog} of ${serverUuid}`, stores };
+  return reader.read(wanted, (home, abort) => readSegment(home, segment, abort), signal);
 }
 
 function nameOf({ segment }: ReplacedLog): string {

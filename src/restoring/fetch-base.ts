@@ -92,7 +92,8 @@ export async function forgetFetched(folder: ClaimedFolder): Promise<void> {
 async function* tarStream(options: FetchOptions): AsyncGenerator<Uint8Array> {
   const { reader, base, signal, onProgress } = options;
   const { tarBytes } = base.backup;
-  const object = { key: base.object.key, stores: base.stores };
+  const what = `Base backup ${base.backup.backupId}`;
+  const object = { key: base.object.key, what, stores: base.stores };
   const tar = reader.read(object, (home) => openTar(home, base, signal), signal);
   let bytes = 0;
   for await (const chunk of tar) {

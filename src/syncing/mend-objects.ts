@@ -4,7 +4,8 @@ import { AppError } from '../domain/errors.ts';
 import type { StoredObject } from '../domain/segment.ts';
 import { copyConflict, copyObject } from './copy-object.ts';
 import { inOrder } from './in-order.ts';
-import { isSealed } from './sealed-body.ts';
+import { lookAtObject, type ObjectFinding } from './look-at-object.ts';
+import { isSealed, type SealedBody } from './sealed-body.ts';
 
 export interface MendOptions {
   readonly from: Repository;
@@ -21,27 +22,52 @@ export interface LostObject {
   readonly elsewhere: 'same-bytes' | 'none';
 }
 
+/** What a look at every object that the catalog of a store names found, without reading any. */
+export interface Inspection {
+  readonly objects: number;
+  /** Those of which the store itself says the length and the checksum that the catalog says. */
+  readonly byChecksum: number;
+  /** Those of which it can only say the length: bytes that were changed would not show. */
+  readonly byLength: number;
+  /** Removed by somebody, for pitrail removes nothing. */
+  readonly lost: readonly LostObject[];
+  /** Those that are there and are not what was stored. */
+  readonly changed: readonly ObjectFinding[];
+}
+
+export interface InspectOptions extends Pick<MendOptions, 'from' | 'to' | 'signal'> {
+  /** Called with the stored bytes of the objects that were looked at so far, and of all. */
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}
+
 /** Looks that are under way at once. */
 const LOOKS = 16;
 
 /**
- * Finds what the catalog of `to` names and `to` has not: removed by somebody, for pitrail removes nothing.
- * Whether an object that is there is whole is for `verify` to tell.
+ * Looks at each object that the catalog of `to` names, by one small request: whether it is there, and whether its
+ * length and the checksum that the store keeps are those of the catalog. Whether it opens is for `verify` to tell.
  * @throws what reading a catalog throws; unavailable, refused `StoreDenied`
  */
-export async function findLost({ from, to, signal }: Omit<MendOptions, 'parallel'>): Promise<LostObject[]> {
-  const there = new Map((await namedBy(from)).map(({ key, sha256 }) => [key, sha256]));
-  const listed = await listedIn(to, signal);
-  // A listing is a hint: what it does not show is asked for.
-  const unseen = (await namedBy(to)).filter(({ key }) => !listed.has(key));
+export async function inspectObjects({ from, to, signal, onProgress }: InspectOptions): Promise<Inspection> {
+  const there = new Map((await namedBy(from)).map(({ object: { key, sha256 } }) => [key, sha256]));
+  const named = await namedBy(to);
+  const totalBytes = named.reduce((sum, { object }) => sum + object.lengthBytes, 0);
+  const found = { byChecksum: 0, byLength: 0 };
   const lost: LostObject[] = [];
-  for await (const { item: object, result } of inOrder(unseen, LOOKS, signal, (it, stop) =>
-    to.store.head(it.key, { signal: stop }),
-  )) {
-    if (result !== undefined) continue;
-    lost.push({ object, elsewhere: there.get(object.key) === object.sha256 ? 'same-bytes' : 'none' });
+  const changed: ObjectFinding[] = [];
+  let doneBytes = 0;
+  const looks = inOrder(named, LOOKS, signal, (body, stop) => lookAtObject(to.store, body, stop));
+  for await (const { item, result } of looks) {
+    const { object } = item;
+    doneBytes += object.lengthBytes;
+    onProgress(doneBytes, totalBytes);
+    if (result.kind === 'present') found[result.by === 'checksum' ? 'byChecksum' : 'byLength'] += 1;
+    if (result.kind !== 'damaged') continue;
+    const isLost = result.findings.some(({ code }) => code === 'missing');
+    if (!isLost) changed.push(...result.findings);
+    else lost.push({ object, elsewhere: there.get(object.key) === object.sha256 ? 'same-bytes' : 'none' });
   }
-  return lost;
+  return { objects: named.length, ...found, lost, changed };
 }
 
 /** Copies lost objects back, byte for byte, and reads them back. May be run again. @throws as `copyObject` */
@@ -71,24 +97,10 @@ export async function mendObjects(
   for await (const _copy of copies);
 }
 
-async function namedBy({ store, catalog }: Repository): Promise<readonly StoredObject[]> {
+async function namedBy({ store, catalog }: Repository): Promise<readonly SealedBody[]> {
   const state = await catalog.readIfAny();
   if (state === undefined) return [];
   return viewOf(store.id, state)
     .entries.map(({ body }) => body)
-    .filter(isSealed)
-    .map(({ object }) => object);
-}
-
-/** Without the permission to list nothing is shown, so that each object is asked for. */
-async function listedIn({ store }: Repository, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const listed = new Set<string>();
-  try {
-    for (const prefix of ['mysql/', 'backups/']) {
-      for await (const { key } of store.list(prefix, { signal })) listed.add(key);
-    }
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === 'StoreDenied')) throw error;
-  }
-  return listed;
+    .filter(isSealed);
 }

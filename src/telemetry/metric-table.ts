@@ -1,4 +1,4 @@
-/** What a metric counts or measures. An observed gauge is asked for when somebody looks. */
+/** What a metric counts or measures. An observed gauge is asked for when somebody looks, so that what it shows can go. */
 export type MetricKind = 'counter' | 'gauge' | 'observed-gauge' | 'histogram';
 
 export interface MetricSpec {
@@ -68,27 +68,27 @@ export const METRICS = {
     labels: ['cluster', 'source', 'phase'],
   },
   binlog_retention_minutes_left: {
-    kind: 'gauge',
+    kind: 'observed-gauge',
     help: 'Minutes until the server may purge the oldest closed binlog that is not archived, at the last look; +Inf where none waits, or it purges none by itself.',
     labels: ['cluster', 'source'],
   },
   binlog_store_backlog: {
-    kind: 'gauge',
+    kind: 'observed-gauge',
     help: 'Closed binlogs of a source that a store lacked at the last look.',
     labels: ['cluster', 'source', 'store', 'provider'],
   },
   binlog_store_circuit_open: {
-    kind: 'gauge',
+    kind: 'observed-gauge',
     help: '1 where a store has failed several times in a row and is only tried now and then, at the last look; else 0.',
     labels: ['cluster', 'source', 'store', 'provider'],
   },
   binlog_queue_depth: {
-    kind: 'gauge',
+    kind: 'observed-gauge',
     help: 'Closed binlogs of a source that are not archived in every store.',
     labels: ['cluster', 'source'],
   },
   binlog_sync_last_success_timestamp_seconds: {
-    kind: 'gauge',
+    kind: 'observed-gauge',
     help: 'Unix time at which a binlog of a source was last archived in a store by this process.',
     labels: ['cluster', 'source', 'store'],
   },
@@ -106,4 +106,5 @@ type NamesOf<Kind extends MetricKind> = {
 
 export type CounterName = NamesOf<'counter'>;
 export type GaugeName = NamesOf<'gauge'>;
+export type ObservedGaugeName = NamesOf<'observed-gauge'>;
 export type HistogramName = NamesOf<'histogram'>;

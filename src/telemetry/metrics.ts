@@ -13,6 +13,7 @@ import {
   METRICS,
   type MetricName,
   type MetricSpec,
+  type ObservedGaugeName,
 } from './metric-table.ts';
 
 /** Name of the instrumentation scope. */
@@ -36,12 +37,34 @@ export function set(name: GaugeName, value: number, labels: Labels): void {
   instruments().gauge(name).record(value, labels);
 }
 
-/** The last failure of each place: one series, which the next failure replaces. */
-const failures = new Map<string, { readonly atSeconds: number; readonly labels: Labels }>();
+interface Series {
+  readonly value: number;
+  readonly labels: Labels;
+}
 
-/** Remembers the last failure of a place, for `binlog_sync_last_failure_timestamp_seconds`. */
-export function noteFailure(place: string, atSeconds: number, labels: Labels): void {
-  failures.set(place, { atSeconds, labels });
+/** What the observed gauges show, by metric and series. */
+const shown = new Map<ObservedGaugeName, Map<string, Series>>();
+
+/** Shows a value until the next one of its series takes its place, or it is hidden. `series` tells it apart from others. */
+export function show(
+  name: ObservedGaugeName,
+  value: number,
+  labels: Labels,
+  series = JSON.stringify(labels),
+): void {
+  const known = shown.get(name) ?? new Map<string, Series>();
+  known.set(series, { value, labels });
+  shown.set(name, known);
+  instruments();
+}
+
+/** Hides every series of the observed gauges whose labels are these, among others. */
+export function hide(labels: Labels): void {
+  for (const all of shown.values()) {
+    for (const [series, { labels: of }] of all) {
+      if (Object.entries(labels).every(([label, value]) => of[label] === value)) all.delete(series);
+    }
+  }
 }
 
 /** The instruments of one meter, each made when it is first used. */
@@ -51,10 +74,13 @@ class Instruments {
 
   constructor(meter: Meter) {
     this.#meter = meter;
-    const name = 'binlog_sync_last_failure_timestamp_seconds';
-    meter.createObservableGauge(name, { description: METRICS[name].help }).addCallback((result) => {
-      for (const { atSeconds, labels } of failures.values()) result.observe(atSeconds, labels);
-    });
+    for (const [name, { kind, help }] of Object.entries(METRICS)) {
+      if (kind !== 'observed-gauge') continue;
+      meter.createObservableGauge(name, { description: help }).addCallback((result) => {
+        for (const { value, labels } of shown.get(name as ObservedGaugeName)?.values() ?? [])
+          result.observe(value, labels);
+      });
+    }
   }
 
   counter(name: CounterName): Counter {

@@ -1,4 +1,4 @@
-import { count, type Labels, measure, noteFailure, set } from './metrics.ts';
+import { count, hide, type Labels, measure, set, show } from './metrics.ts';
 
 /** A source and one of the stores that it is archived in; '' where an event belongs to none. */
 export interface SyncPlace {
@@ -38,7 +38,7 @@ export function binlogsDiscovered(
   found: { readonly fresh: number; readonly queued: number },
 ): void {
   count('binlog_sync_discovered_total', found.fresh, { cluster, source });
-  set('binlog_queue_depth', found.queued, { cluster, source });
+  show('binlog_queue_depth', found.queued, { cluster, source });
 }
 
 /** How a store stands for a source, as a look found it. */
@@ -46,8 +46,8 @@ export function storeSeen(
   place: SyncPlace,
   { backlog, circuit }: { readonly backlog: number; readonly circuit: 'open' | 'closed' },
 ): void {
-  set('binlog_store_backlog', backlog, { ...place });
-  set('binlog_store_circuit_open', circuit === 'open' ? 1 : 0, { ...place });
+  show('binlog_store_backlog', backlog, { ...place });
+  show('binlog_store_circuit_open', circuit === 'open' ? 1 : 0, { ...place });
 }
 
 /** So many minutes are left until the server may purge what is not archived; infinite where it will not. */
@@ -55,7 +55,7 @@ export function retentionSeen(
   { cluster, source }: Pick<SyncPlace, 'cluster' | 'source'>,
   minutesLeft: number,
 ): void {
-  set('binlog_retention_minutes_left', minutesLeft, { cluster, source });
+  show('binlog_retention_minutes_left', minutesLeft, { cluster, source });
 }
 
 /** A step of a phase succeeded, after so many milliseconds. */
@@ -78,7 +78,7 @@ export function binlogArchived(
   at: { readonly lastCommitMs: number | null; readonly nowMs: number },
 ): void {
   const labels = { cluster, source, store };
-  set('binlog_sync_last_success_timestamp_seconds', at.nowMs / 1000, labels);
+  show('binlog_sync_last_success_timestamp_seconds', at.nowMs / 1000, labels);
   if (at.lastCommitMs === null) return;
   measure('binlog_sync_latency_seconds', Math.max(0, at.nowMs - at.lastCommitMs) / 1000, labels);
 }
@@ -88,7 +88,13 @@ export function syncFailed(failure: SyncFailure, nowMs: number): void {
   const labels = failureLabels(failure);
   count('binlog_sync_failed_total', 1, labels);
   const { cluster, source, store } = failure;
-  noteFailure(JSON.stringify([cluster, source, store]), nowMs / 1000, labels);
+  const place = JSON.stringify([cluster, source, store]);
+  show('binlog_sync_last_failure_timestamp_seconds', nowMs / 1000, labels, place);
+}
+
+/** A source stands by, for another one holds the archive: what was last seen of it is no state of the archive any more. */
+export function sourceStandsBy({ cluster, source }: Pick<SyncPlace, 'cluster' | 'source'>): void {
+  hide({ cluster, source });
 }
 
 /** GTIDs are missing: before a binlog that was to be archived, or at a candidate for a handoff. */

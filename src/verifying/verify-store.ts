@@ -5,8 +5,9 @@ import type { CatalogView } from '../domain/routing/catalog-view.ts';
 import { type ContiguousRange, contiguousRanges } from '../domain/routing/contiguous.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { inOrder } from '../syncing/in-order.ts';
+import { lookAtObject, type ObjectFinding } from '../syncing/look-at-object.ts';
 import { isSealed, type SealedBody } from '../syncing/sealed-body.ts';
-import { lookAtObject, type ObjectFinding, proveObject } from './verify-object.ts';
+import { proveObject } from './verify-object.ts';
 
 /** `look`: that each object is there, whole by its length and the store's own checksum. `prove`: all of it is read. */
 export type VerifyDepth = 'look' | 'prove';
@@ -33,7 +34,7 @@ export interface VerifiedStore {
   readonly segments: number;
   readonly backups: number;
   readonly bytes: number;
-  /** Objects of which only the length is known: the store keeps no checksum that could be compared. */
+  /** Objects of which only the length is known: the store keeps no checksum of its own that could be compared. */
   readonly byLengthOnly: number;
   readonly damagedPacks: readonly number[];
   readonly findings: readonly ObjectFinding[];

@@ -14,6 +14,7 @@ import {
   retentionSeen,
   type SyncPhase,
   type SyncPlace,
+  sourceStandsBy,
   storeHandoffPostponed,
   storeSeen,
 } from '../telemetry/sync-events.ts';
@@ -108,6 +109,10 @@ export class SyncWatch {
   }
 
   readonly #watchers: Watchers = {
+    // A source that stands by asks again at each poll: what lanes that were under way showed after it goes then.
+    claimHold: ({ cluster, source }, { claim }) => {
+      if (claim.kind !== 'held') sourceStandsBy({ cluster, source });
+    },
     discoverBinlogs: (input, found) => {
       const fresh = this.#fresh(`${input.cluster}/${input.source}`, idsOf(found));
       binlogsDiscovered(input, { fresh, queued: queueDepth(found) });

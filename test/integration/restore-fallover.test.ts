@@ -135,19 +135,33 @@ test('objects that are missing or damaged in the first store come from the secon
   assert.ok(outcome.fallovers.every(({ reason }) => reason.length > 20));
   await assertTruth(targetDir);
 
-  // From the damaged store alone nothing is restored, and nothing is left behind.
-  const alone = rig.newTarget();
-  const refused = await pitrail(
-    ['--config', rig.configFile, 'restore', '--to', 'latest', '--target-dir', alone].concat([
-      '--direct',
-      '--store',
-      'main',
-    ]),
-  );
-  assert.ok(refused.code === 3 || refused.code === 4, `${refused.code}: ${refused.stderr}`);
-  await assert.rejects(access(alone));
+  // From the damaged store alone nothing is restored, and nothing is left behind: each step names what is in its way.
+  const [putBackFirst, , putBackBase, putBackLast] = restores;
+  const log = /^pitrail: Binlog \S+ of [0-9a-f-]{36} /m;
+  await assertRefusedAlone(log, keys.after);
+  await putBackLast?.();
+  await assertRefusedAlone(/^pitrail: Base backup \S+ /m, keys.base);
+  for (const restore of [putBackFirst, putBackBase]) await restore?.();
+  await assertRefusedAlone(log, keys.big);
   for (const restore of restores) await restore();
 });
+
+/** A restore from `main` alone exits as corrupt, and says which object is damaged, where, and what to do. */
+async function assertRefusedAlone(what: RegExp, key: string): Promise<void> {
+  const alone = rig.newTarget();
+  const args = ['restore', '--to', 'latest', '--target-dir', alone, '--direct', '--store', 'main'];
+  const { code, stderr } = await pitrail(['--config', rig.configFile, ...args]);
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, what);
+  assert.ok(
+    stderr.includes(
+      `(${key}) cannot be read whole, so nothing that needs it can be restored. In store main: `,
+    ),
+    stderr,
+  );
+  assert.match(stderr, /hint: .*pitrail verify --deep --store main/);
+  await assert.rejects(access(alone));
+}
 
 test('a store that goes away before the replay is replaced by the other, and the plan is kept', async () => {
   const aside = join(rig.folder.path, 'aside');

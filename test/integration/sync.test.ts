@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { firstSignature, type Repository, wallClock } from '../../src/archiving/repositories.ts';
 import { parseBinlogName } from '../../src/domain/identity.ts';
 import type { SyncPlan } from '../../src/domain/routing/sync-plan.ts';
@@ -108,6 +109,93 @@ for (const store of ['spare', 's3'] as const) {
     assert.equal((await world.run(['verify', '--deep'])).code, 0);
   });
 }
+
+interface Inspected {
+  readonly changed: readonly { readonly key: string; readonly code: string }[];
+  readonly looked: {
+    readonly objects: number;
+    readonly byChecksum: number;
+    readonly byLength: number;
+  };
+}
+
+/** The bytes of an object of `main`, with the last one changed. */
+async function alteredOf(key: string): Promise<Buffer> {
+  const bytes = await readFile(join(world.folders.main, key));
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  return bytes;
+}
+
+/** Each way to change an object without removing it, and what a sync finds without reading it. */
+const CHANGES = [
+  {
+    store: 's3',
+    what: 'overwritten with as many other bytes',
+    code: 'other-checksum',
+    change: async (key: string) => {
+      const put = { Bucket: world.s3.bucket, Key: key, Body: await alteredOf(key) };
+      await world.s3.client().send(new PutObjectCommand({ ...put, ChecksumAlgorithm: 'CRC32' }));
+    },
+    moveAway: async (key: string) => {
+      await world.s3.client().send(new DeleteObjectCommand({ Bucket: world.s3.bucket, Key: key }));
+    },
+  },
+  {
+    store: 'spare',
+    what: 'cut',
+    code: 'other-length',
+    change: (key: string) => truncate(join(world.folders.spare, key), 1000),
+    moveAway: (key: string) => rm(join(world.folders.spare, key)),
+  },
+] as const;
+
+for (const { store, what, code, change, moveAway } of CHANGES) {
+  test(`an object in ${store} that was ${what} is named, never overwritten, and put back once it is moved away`, async () => {
+    const [key = ''] = [...(await objectsIn(world.folders.main)).keys()].sort();
+    await change(key);
+    const changed = (await objectsIn(world.folders[store])).get(key);
+    for (const args of [[], ['--dry-run']]) {
+      const run = await world.run(['sync', '--from', 'main', '--to', store, '--json', ...args]);
+      assert.equal(run.code, 4, run.stderr);
+      assert.deepEqual(
+        documentOf<Inspected>(run).changed.map((it) => [it.key, it.code]),
+        [[key, code]],
+      );
+    }
+    const people = await world.run(['sync', '--from', 'main', '--to', store]);
+    assert.equal(people.code, 4);
+    assert.match(people.stdout, new RegExp(`problem: ${key} in ${store}: .*catalog says`));
+    assert.match(people.stdout, /hint: .*move it away/);
+    assert.doesNotMatch(people.stdout, /the same digests/);
+    assert.deepEqual((await objectsIn(world.folders[store])).get(key), changed);
+    await moveAway(key);
+    const again = await sync('main', store);
+    assert.equal(again.code, 0, again.stderr);
+    assert.deepEqual(documentOf<{ putBack: string[] }>(again).putBack, [key]);
+    await assertSameBytes(store);
+  });
+}
+
+test('a sync says of which objects it compared a checksum and of which the length alone, and claims no more', async () => {
+  const objects = (await objectsIn(world.folders.main)).size;
+  const looked = async (store: string) => documentOf<Inspected>(await sync('main', store)).looked;
+  assert.deepEqual(await looked('s3'), { objects, byChecksum: objects, byLength: 0 });
+  assert.deepEqual(await looked('spare'), { objects, byChecksum: 0, byLength: objects });
+  const [key = ''] = [...(await objectsIn(world.folders.main)).keys()].sort();
+  await writeFile(join(world.folders.spare, key), await alteredOf(key));
+  const people = await world.run(['sync', '--from', 'main', '--to', 'spare']);
+  assert.equal(people.code, 0, people.stderr);
+  assert.match(people.stdout, /^the catalogs of main and spare name the same GTIDs and the same digests$/m);
+  const [, deep = ''] =
+    /with the length; that no byte was changed proves only pitrail (.*)$/m.exec(people.stdout) ?? [];
+  assert.equal(deep, 'verify --deep --store spare');
+  const proof = await world.run(deep.split(' '));
+  assert.equal(proof.code, 4, proof.stdout);
+  assert.match(proof.stdout, new RegExp(`problem: ${key} in spare`));
+  await rm(join(world.folders.spare, key));
+  assert.equal((await sync('main', 'spare')).code, 0);
+  await assertSameBytes('spare');
+});
 
 for (const point of ['sync.mid-copy', 'sync.copied', 'sync.committed']) {
   for (const store of ['spare', 's3'] as const) {

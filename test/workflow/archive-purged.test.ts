@@ -87,3 +87,23 @@ test('status names what it never gets, and where that lies', async () => {
   assert.deepEqual([problem?.subject, problem?.kind, others], ['second', 'refused', []]);
   assert.match(problem.message, /never gets 1 binlog with 1 transaction that main holds/);
 });
+
+test('a base backup behind it in that store ends that, for the store then restores all that comes later alone', async () => {
+  const backup = await world.pitrail('backup', '--json');
+  assert.equal(backup.code, 0, backup.stderr);
+  await inBoth(await closeLog());
+  const { code, stdout } = await world.pitrail('status', '--json');
+  const [cluster] = JSON.parse(stdout).clusters;
+  assert.deepEqual([cluster.problems, code], [[], 0]);
+  // The truth: the transactions of the logs that one of the stores has.
+  const inMain = (await world.catalog()).allSegments();
+  const held = new Set((await inSecond()).allSegments().map(({ object }) => object.key));
+  const only = inMain.filter(({ object }) => !held.has(object.key)).map(({ segment }) => segment.gtids);
+  const [, second] = cluster.stores;
+  assert.deepEqual(second.bridged, [{ heldBy: 'main', gtids: only.join() }]);
+  assert.equal(only.length, 1);
+  const { stdout: words } = await world.pitrail('status');
+  assert.match(words, /1 transaction before a base of it are in main only, and never come here/);
+  const plan = await world.pitrail('plan', '--store', 'second', '--to', 'latest');
+  assert.equal(plan.code, 0, plan.stderr);
+});

@@ -97,7 +97,7 @@ test('what --dry-run says of a remote source is what archiving does', async () =
   await world.pitrail('archive', '--pause', '--source', 'shop-1');
   await until('it rests', async () => (await world.status()).mode === 'paused');
   await world.mysql.run("INSERT INTO d.t (v) VALUES (REPEAT('d', 100000))", 'FLUSH BINARY LOGS');
-  const dry = await world.pitrail('archive', '--dry-run', '--source', 'shop-1');
+  const dry = await world.pitrail('archive', '--dry-run', '--source', 'shop-1', '--json');
   const [said] = JSON.parse(dry.stdout).sources;
   assert.deepEqual(said.missingPermissions, []);
   assert.equal(said.archive.length, 1);

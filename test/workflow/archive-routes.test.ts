@@ -128,6 +128,31 @@ test('the switch is counted, timed and audited', async () => {
   assert.deepEqual(await audited(), ['store far to main: switched']);
 });
 
+test('a dry run knows what counts meanwhile, by the catalogs alone, and that the store which is away gets it later', async () => {
+  assert.equal((await world.pitrail('archive', '--pause')).code, 0);
+  await soon('it rests', async () => (await world.status()).phase === 'paused');
+  await closeLog();
+  const dry = await world.pitrail('archive', '--dry-run', '--json');
+  assert.equal(dry.code, 75, dry.stderr);
+  const [said] = JSON.parse(dry.stdout).sources;
+  const closed = (await world.closed()).at(-1);
+  assert.deepEqual(
+    said.archive.map((it: { binlog: string; stores: string[] }) => [it.binlog, it.stores]),
+    [[closed, ['main']]],
+  );
+  assert.equal(said.backlog.logs, 1, 'only a log that the stand-in lacks waits');
+  assert.deepEqual(said.standIns, [{ from: 'far', to: 'main' }]);
+  assert.deepEqual(
+    said.away.map(({ store }: { store: string }) => store),
+    ['far'],
+  );
+  const people = await world.pitrail('archive', '--dry-run');
+  assert.match(people.stdout, /^shop\/shop-1: 1 closed binlog to archive now/);
+  assert.match(people.stdout, /\n {2}main counts in the place of far\n {2}far gets it later: /);
+  assert.equal((await world.pitrail('archive', '--resume')).code, 0);
+  await soon('it is archived', async () => (await namesIn(world.catalog())).includes(String(closed)));
+});
+
 test('the circuit and the stand-in outlive the worker, and archiving goes on', async () => {
   worker.kill('SIGKILL');
   await worker.exited;

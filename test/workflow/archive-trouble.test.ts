@@ -76,6 +76,15 @@ test('dry-run says under which key each log would go, and archives nothing', asy
     assert.equal(source.archive[0].binlog, await lastClosed());
     assert.ok(!(await world.archived()).includes(await lastClosed()));
     predicted = source.archive[0].key;
+    const people = await world.pitrail('archive', '--dry-run');
+    assert.equal(people.code, 0, people.stderr);
+    const [head, columns, row] = people.stdout.split('\n');
+    assert.match(head ?? '', /^shop\/shop-1: 1 closed binlog to archive now/);
+    assert.match(columns ?? '', /^ +binlog +size +GTIDs +to +key$/);
+    const unchecked = `whether ${world.storeDir} may be written, for this writes nothing: see pitrail check`;
+    assert.deepEqual(source.unchecked, [unchecked]);
+    assert.ok(people.stdout.includes(`\n  not checked: ${unchecked}`), people.stdout);
+    assert.ok(row?.includes(`${source.archive[0].binlog} `) && row.endsWith(` main  ${predicted}`), row);
   });
   await until('it is archived', async () => (await world.archived()).includes(await lastClosed()));
   assert.equal((await world.catalog()).allSegments().at(-1)?.object.key, predicted);

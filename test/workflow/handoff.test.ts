@@ -16,7 +16,7 @@ let world: HandoffWorld;
 before(async () => {
   // No fallbacks are named: the second source of a cluster stands by all the same, and nobody watches the first.
   world = await startHandoffWorld({ fallback: null });
-  await world.startWorker();
+  await world.startWorker({}, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
   assert.match(
@@ -43,6 +43,19 @@ test('of two sources of a cluster one is archived: nothing of the other before t
   assert.deepEqual(
     findings.filter(({ part }) => part === 'sources shop').map(({ status, message }) => [status, message]),
     [['ok', 'shop-1 is archived first; shop-2 stands by, archived once a handoff names it']],
+  );
+  const dry = await world.pitrail('archive', '--dry-run', '--source', 'shop-2');
+  assert.equal(dry.code, 3, dry.stderr);
+  assert.match(dry.stdout, /^shop\/shop-2: nothing to do: shop-2 is a fallback and nothing was handed to it/);
+  const all = await world.pitrail('archive', '--dry-run', '--json');
+  assert.equal(all.code, 0, all.stderr);
+  const { sources } = JSON.parse(all.stdout);
+  assert.deepEqual(
+    sources.map(({ source, state }: { source: string; state: string }) => [source, state]),
+    [
+      ['shop-1', 'archives'],
+      ['shop-2', 'stands-by'],
+    ],
   );
 });
 
@@ -109,6 +122,30 @@ test('under load the archive is handed to the replica without a gap, and the old
   const result = behind.find(({ body }) => body.kind === 'handoff-validated')?.body;
   assert.ok(result?.kind === 'handoff-validated');
   assert.deepEqual([result.handoffEpoch, result.verdict], [2, 'validated']);
+});
+
+/** The gauges of a source, as the worker shows them. */
+async function gaugesOf(source: string): Promise<string[]> {
+  const base = /http:\/\/127\.0\.0\.1:[0-9]+/.exec(await world.workerLog())?.[0] ?? '';
+  const text = await (await fetch(`${base}/metrics`)).text();
+  const gauges = [...text.matchAll(/^# TYPE (\S+) gauge$/gm)].map(([, name = '']) => name);
+  const shown = text.split('\n').filter((line) => line.includes(`source="${source}"`));
+  return gauges.filter((name) => shown.some((line) => line.startsWith(`${name}{`)));
+}
+
+test('of the source that stands by status tells that alone, and its gauges are gone', async () => {
+  const { stdout } = await world.pitrail('status');
+  const lines = stdout.split('\n').filter((line) => line.includes('source shop-1'));
+  assert.deepEqual(lines.length, 1, stdout);
+  assert.match(lines[0] ?? '', /^ {2}source shop-1 stands by: shop-1 was handed to shop-2 in epoch 2/);
+  const { clusters } = JSON.parse((await world.pitrail('status', '--json')).stdout);
+  const [first, heir] = clusters[0].sources;
+  assert.deepEqual([first.routes, first.archived, first.retention], [[], [], null]);
+  assert.deepEqual([heir.standsBy, heir.routes.length], [null, 1]);
+  await until('the gauges of the old one are gone', async () => (await gaugesOf('shop-1')).length === 0);
+  const shown = await gaugesOf('shop-2');
+  for (const name of ['binlog_queue_depth', 'binlog_sync_last_success_timestamp_seconds'])
+    assert.ok(shown.includes(name), `${name} is not in ${shown.join()}`);
 });
 
 test('the audit log keeps who handed over to whom, once', async () => {

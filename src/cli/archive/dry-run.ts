@@ -1,48 +1,30 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { decideRound } from '../../archiving/decide-round.ts';
-import { serversOf, viewWhole } from '../../archiving/discover.ts';
-import type { LogProblem, PlannedLog } from '../../archiving/discovery.ts';
-import { configuredStores } from '../../archiving/read-stores.ts';
+import { serversOf, viewSource } from '../../archiving/discover.ts';
+import type { PlannedLog } from '../../archiving/discovery.ts';
+import { claimReachable } from '../../archiving/hold.ts';
+import { configuredStores, type StoreLook, tryStores } from '../../archiving/read-stores.ts';
 import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/resources.ts';
 import { stagedFiles } from '../../archiving/staging.ts';
 import { scanFile, scanStream } from '../../binlog/scan.ts';
 import type { PitrailConfig } from '../../config/types.ts';
-import { AppError, EXIT_CODES } from '../../domain/errors.ts';
-import { parseSha256 } from '../../domain/identity.ts';
+import { type AppError, assertNever, EXIT_CODES } from '../../domain/errors.ts';
+import { parseServerUuid, parseSha256 } from '../../domain/identity.ts';
 import { segmentKey } from '../../domain/object-keys.ts';
+import { type Claim, handedAway, inReserve } from '../../domain/routing/hold.ts';
+import { effectivePolicies } from '../../domain/routing/store-handoff.ts';
 import { parseInstant } from '../../domain/time.ts';
 import { readGrants } from '../../mysql/facts.ts';
 import { judgeGrants } from '../../mysql/grants.ts';
 import type { MysqlSession } from '../../mysql/session.ts';
 import { isCode } from '../../process/files.ts';
-import { PROBE_KEY } from '../../storage/probe.ts';
+import { worstExit } from '../checks/finding.ts';
 import type { CliContext } from '../command.ts';
+import { type DryRunLog, type DryRunSource, describeDryRun } from './dry-run-words.ts';
 import type { SourceEntity } from './entity.ts';
 
-/** A log that would be archived. */
-interface DryRunLog {
-  readonly binlog: string;
-  readonly lengthBytes: number;
-  readonly gtids: string;
-  /** The same in every store. */
-  readonly key: string;
-  readonly stores: readonly string[];
-}
-
-/** What `archive --once` would do for one source. */
-interface DryRunSource {
-  readonly cluster: string;
-  readonly source: string;
-  readonly serverUuid: string;
-  readonly archive: readonly DryRunLog[];
-  readonly problems: readonly LogProblem[];
-  readonly backlog: { readonly logs: number; readonly bytes: number };
-  /** Permissions that archiving would miss, each with what lacks it. */
-  readonly missingPermissions: readonly string[];
-}
-
-/** Prints, as JSON in either mode, what archiving would do. Reads only; needs no Temporal. */
+/** Tells what archiving would do, by what the catalogs say of handoffs and stand-ins. Reads only; needs no Temporal. */
 export async function dryRun(
   { output, signal }: CliContext,
   config: PitrailConfig,
@@ -55,9 +37,8 @@ export async function dryRun(
       const context = await resources.source(cluster, source);
       results.push(await context.withSession((session) => lookAt(context, session, signal)));
     }
-    const document = { sources: results };
-    output.result(document, () => JSON.stringify(document, null, 2));
-    return Math.max(0, ...results.map(exitCodeOf));
+    output.result({ sources: results }, () => results.map(describeDryRun).join('\n'));
+    return exitCodeOf(results);
   } finally {
     await resources.close();
   }
@@ -68,27 +49,63 @@ async function lookAt(
   session: MysqlSession,
   signal: AbortSignal,
 ): Promise<DryRunSource> {
-  const { cluster, source } = context;
+  const { cluster, source, repositories } = context;
+  const named = { cluster: cluster.name, source: source.id };
+  const { looks, errors } = await askStores(context);
+  const claimant = { source: source.id, serverUuid: parseServerUuid(session.serverUuid), role: source.role };
+  const { claim, standIns } = await claimReachable(repositories, { claimant, looks, boundaries: [] });
+  const why = standByIn(source.id, claim);
+  if (why !== null) return { state: 'stands-by', ...named, why: why.message };
+  const stores = effectivePolicies(looks, standIns);
+  const missed = stores.find(({ store, policy }) => policy === 'required' && errors.has(store));
+  if (missed !== undefined) throw errors.get(missed.store);
   const nothing = { heads: new Map(), setAside: [], givenUp: [] };
-  const stores = configuredStores(cluster);
-  const look = { ...context, ...nothing, stores, session, nowMs: Date.now() };
-  const view = await viewWhole(look);
+  const view = await viewSource({ ...context, ...nothing, stores, session, nowMs: Date.now() });
   const { archive, problems, backlog } = decideRound(serversOf(view));
   const logs: DryRunLog[] = [];
   for (const planned of archive) logs.push(await describeLog(context, planned, signal));
   return {
-    cluster: cluster.name,
-    source: source.id,
+    state: 'archives',
+    ...named,
     serverUuid: view.present.serverUuid,
     archive: logs,
     problems,
     backlog,
+    standIns,
+    away: [...errors].map(([store, { code, kind, message }]) => ({ store, code, kind, message })),
     missingPermissions: [
       ...(await missingGrants(session, source.user)),
       ...(await missingFileAccess(context)),
-      ...(await deniedStores(context)),
     ],
+    unchecked: repositories.all.map(
+      ({ store }) => `whether ${store.location} may be written, for this writes nothing: see pitrail check`,
+    ),
   };
+}
+
+/** Reads every catalog with patience: one that answers late is no store that lacks all. */
+async function askStores({ cluster, repositories }: ArchiveSourceContext): Promise<{
+  readonly looks: readonly StoreLook[];
+  readonly errors: ReadonlyMap<string, AppError>;
+}> {
+  const looks = configuredStores(cluster);
+  const waited = looks.map((look) => ({ ...look, policy: 'required' as const }));
+  const { errors } = await tryStores(repositories, waited, new Map());
+  const access = (store: string) => (errors.has(store) ? 'held-back' : 'open');
+  return { looks: looks.map((look) => ({ ...look, access: access(look.store) })), errors };
+}
+
+function standByIn(source: string, claim: Claim): AppError | null {
+  switch (claim.kind) {
+    case 'held':
+      return null;
+    case 'handed-away':
+      return handedAway(source, claim);
+    case 'in-reserve':
+      return inReserve(source);
+    default:
+      return assertNever(claim);
+  }
 }
 
 /** The key holds the digest of the log, so the log is read once. */
@@ -148,22 +165,15 @@ async function mayAccess(path: string, mode: number): Promise<boolean> {
   }
 }
 
-/** Reading was proven by the catalogs; whether a store may be written shows `pitrail check`, which writes. */
-async function deniedStores({ repositories }: ArchiveSourceContext): Promise<string[]> {
-  const denied = repositories.all.map(async ({ store }) => {
-    try {
-      await store.head(PROBE_KEY);
-      return [];
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'StoreDenied')
-        return [`${store.location}: ${error.message}`];
-      throw error;
-    }
-  });
-  return (await Promise.all(denied)).flat();
+/** As `archive --once`: where all sources stand by nothing is archived. */
+function exitCodeOf(results: readonly DryRunSource[]): number {
+  if (results.every(({ state }) => state === 'stands-by')) return EXIT_CODES.refused;
+  return Math.max(0, ...results.map(exitCodeOfOne));
 }
 
-function exitCodeOf({ problems, missingPermissions }: DryRunSource): number {
-  const codes = problems.map(({ kind }) => EXIT_CODES[kind]);
-  return Math.max(0, ...codes, missingPermissions.length > 0 ? EXIT_CODES.refused : 0);
+function exitCodeOfOne(result: DryRunSource): number {
+  if (result.state === 'stands-by') return 0;
+  const { problems, missingPermissions, away } = result;
+  const kinds = [...problems, ...away].map(({ kind }) => kind);
+  return worstExit(missingPermissions.length > 0 ? [...kinds, 'refused'] : kinds);
 }

@@ -41,7 +41,7 @@ export const command = defineCommand({
     { flags: '--once', description: 'archive all that is closed now, then end' },
     {
       flags: '--dry-run',
-      description: 'print as JSON what would go where, under which key, and what is missing',
+      description: 'say what would go where, under which key, and what is missing; writes nothing',
     },
     { flags: '--rotate', description: 'close the open binlog, so that it is archived now' },
     { flags: '--pause', description: 'stop after the logs in flight' },

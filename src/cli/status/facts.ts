@@ -1,6 +1,7 @@
 import type { ArchiveStatus } from '../../../workflows/contracts/archive.ts';
 import type { WatchStatus } from '../../../workflows/contracts/watch.ts';
 import type { SegmentRefusal } from '../../catalog/fold.ts';
+import type { ArchiveHole } from '../../domain/archive-holes.ts';
 import type { AppError } from '../../domain/errors.ts';
 import type { GtidSet } from '../../domain/gtid-set.ts';
 import type { RestorableWindow } from '../../domain/restore-windows.ts';
@@ -36,6 +37,7 @@ export interface ReadableStore {
   readonly binlogs: ReadonlyMap<string, ReadonlySet<string>>;
   readonly lines: readonly ArchivedLine[];
   readonly windows: readonly RestorableWindow[];
+  readonly holes: readonly ArchiveHole[];
   /** Where a restore goes that names no timeline; null where nothing is archived. */
   readonly newestTimeline: number | null;
   readonly deadLetters: readonly SegmentRefusal[];

@@ -3,6 +3,7 @@ import { recognizedLogs } from '../../archiving/recognize.ts';
 import type { CatalogState } from '../../catalog/fold.ts';
 import { connectSource } from '../../config/connect-source.ts';
 import type { ClusterConfig, ClusterStore, PitrailConfig, SourceConfig } from '../../config/types.ts';
+import { archiveHoles } from '../../domain/archive-holes.ts';
 import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
 import { parseServerUuid, type ServerUuid } from '../../domain/identity.ts';
@@ -69,6 +70,7 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
   const stored = [...segments, ...state.backups()].map(({ object }) => object.lengthBytes);
   const timelines = [...new Set(segments.map(({ timeline }) => timeline))];
   const { facts } = unionOf([{ id, state }]);
+  const windows = restorableWindows(facts);
   return {
     status: 'read',
     id,
@@ -83,7 +85,8 @@ function readableStore(id: string, { state, location, damagedPacks }: StoreCatal
     archived: GtidSet.unionAll(timelines.map((timeline) => state.archivedThrough(timeline))),
     binlogs: new Map(servers.map((uuid) => [uuid, binlogsOf(state, uuid)])),
     lines: servers.flatMap((uuid) => archivedLine(state, uuid)),
-    windows: restorableWindows(facts),
+    windows,
+    holes: archiveHoles(facts, windows),
     newestTimeline: newestTimeline(facts),
     deadLetters: state.deadLetters(),
     damagedPacks,

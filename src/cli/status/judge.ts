@@ -1,20 +1,24 @@
 import { type AppError, assertNever } from '../../domain/errors.ts';
+import { GtidSet } from '../../domain/gtid-set.ts';
 import { formatCount, shortGtids } from '../words.ts';
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
+import { bridgedLacks } from './lacks.ts';
 import type { Problem } from './problem.ts';
 import { judgeRoutes } from './routes.ts';
+import { judgeStandIns } from './stand-ins.ts';
+import { shortForGood, standByOf } from './standing.ts';
 import { judgeWatch } from './watch.ts';
 
 /** All that is degraded in a cluster; empty where all is well. Pure. */
 export function judgeCluster(facts: ClusterFacts): Problem[] {
   const read = facts.stores.filter((store) => store.status === 'read');
-  const short = facts.sources.flatMap(({ workflow }) => storesShortForGood(workflow));
+  const short = shortForGood(facts);
   return [
     ...facts.stores.flatMap((store) => judgeStore(facts, store)),
     ...judgeDifferences(read, short),
     ...judgeNewestBackup(read),
     ...judgeDisagreement(facts),
-    ...facts.sources.flatMap(judgeSource),
+    ...facts.sources.flatMap((source) => judgeSource(source, read)),
     ...judgeWatch(facts.watch),
   ];
 }
@@ -93,11 +97,6 @@ function judgePacks(store: ReadableStore): Problem[] {
   return [{ code: 'PackDamaged', kind: 'corrupt', subject: store.id, message, hint }];
 }
 
-function storesShortForGood(workflow: WorkflowAnswer): string[] {
-  if (workflow.status !== 'running') return [];
-  return workflow.archive.stores.flatMap(({ store, outOfReach }) => (outOfReach === null ? [] : [store]));
-}
-
 /**
  * Every store should hold what any other holds: missing = archived(a) − archived(b).
  *
@@ -105,9 +104,11 @@ function storesShortForGood(workflow: WorkflowAnswer): string[] {
  */
 function judgeDifferences(stores: readonly ReadableStore[], short: readonly string[]): Problem[] {
   return stores.flatMap((store) => {
-    const ahead = stores.find((other) => !other.archived.isSubsetOf(store.archived));
+    const bridged = bridgedLacks(store, stores, short).map(({ gtids }) => gtids);
+    const has = GtidSet.unionAll([store.archived, ...bridged]);
+    const ahead = stores.find((other) => !other.archived.isSubsetOf(has));
     if (ahead === undefined) return [];
-    const missing = ahead.archived.subtract(store.archived);
+    const missing = ahead.archived.subtract(has);
     const message = `${store.id} lacks ${formatCount(Number(missing.count()), 'transaction')} that ${ahead.id} holds: ${shortGtids(missing.toString())}.`;
     return [
       {
@@ -138,12 +139,12 @@ function judgeNewestBackup(stores: readonly ReadableStore[]): Problem[] {
   });
 }
 
-function judgeSource(source: SourceFacts): Problem[] {
+function judgeSource(source: SourceFacts, stores: readonly ReadableStore[]): Problem[] {
   const server = source.server.status === 'unreachable' ? [problemOf(source.id, source.server.error)] : [];
-  return [...server, ...judgeWorkflow(source.id, source.workflow)];
+  return [...server, ...judgeWorkflow(source.id, source.workflow, stores)];
 }
 
-function judgeWorkflow(id: string, workflow: WorkflowAnswer): Problem[] {
+function judgeWorkflow(id: string, workflow: WorkflowAnswer, stores: readonly ReadableStore[]): Problem[] {
   const problem = (code: string, message: string, hint: string): Problem[] => [
     { code, kind: 'unavailable', subject: id, message, hint },
   ];
@@ -163,7 +164,8 @@ function judgeWorkflow(id: string, workflow: WorkflowAnswer): Problem[] {
         'Start one: pitrail worker',
       );
     case 'running':
-      return [...judgeArchive(id, workflow.archive), ...judgeRoutes(id, workflow.archive)];
+      if (standByOf(workflow) !== null) return judgeStandingBy(id, workflow.archive);
+      return [...judgeArchive(id, workflow.archive), ...judgeRoutes(id, workflow.archive, stores)];
     default:
       return assertNever(workflow);
   }
@@ -171,14 +173,23 @@ function judgeWorkflow(id: string, workflow: WorkflowAnswer): Problem[] {
 
 type Archive = Extract<WorkflowAnswer, { status: 'running' }>['archive'];
 
-function judgeArchive(id: string, archive: Archive): Problem[] {
-  const problems: Problem[] = archive.deadLetters.map(({ binlog, code, message, hint }) => ({
+/** What was seen of its stores when it was archived last is no state of the archive any more. */
+function judgeStandingBy(id: string, archive: Archive): Problem[] {
+  return [...judgeLetters(id, archive), ...judgeStandIns(id, { ...archive, noStandIns: [] })];
+}
+
+function judgeLetters(id: string, { deadLetters }: Archive): Problem[] {
+  return deadLetters.map(({ binlog, code, message, hint }) => ({
     code,
     kind: 'refused',
     subject: id,
     message: `${binlog} waits for a decision: ${message}`,
     hint,
   }));
+}
+
+function judgeArchive(id: string, archive: Archive): Problem[] {
+  const problems = judgeLetters(id, archive);
   if (archive.mode === 'paused') {
     const hint = `pitrail archive --resume --source ${id}`;
     problems.push({

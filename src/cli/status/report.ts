@@ -4,8 +4,10 @@ import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
 import type { StandIn } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds, shortGtids } from '../words.ts';
 import type { ClusterFacts, ReadableStore, SourceFacts, StoreFacts, WorkflowAnswer } from './facts.ts';
+import { type BridgedLack, bridgedLacks, describeBridged } from './lacks.ts';
 import type { Problem } from './problem.ts';
 import { describeRoutes, routesOf, type StoreRoute } from './routes.ts';
+import { shortForGood, standByOf } from './standing.ts';
 import { describeWatch, watchDocument } from './watch.ts';
 
 /** How far one source is archived in one store. */
@@ -31,6 +33,8 @@ export interface ClusterReport {
   readonly sources: readonly {
     readonly id: string;
     readonly serverUuid: string | null;
+    /** Why another source is archived in its place, so that the rest is empty; null where none is. */
+    readonly standsBy: string | null;
     readonly archived: readonly SourceInStore[];
     /** Where its binlogs go; empty where its workflow does not answer. */
     readonly routes: readonly StoreRoute[];
@@ -49,12 +53,12 @@ export function reportOf(facts: ClusterFacts, problems: readonly Problem[], nowM
   return {
     cluster: facts.cluster,
     status: problems.length === 0 ? 'ok' : 'degraded',
-    stores: facts.stores.map(storeDocument),
+    stores: facts.stores.map((store) => storeDocument(store, facts)),
     sources: facts.sources.map((source) => ({
       id: source.id,
       serverUuid: serverUuidOf(source),
-      archived: sourceInStores(source, facts.stores, nowMs),
-      ...routing(source.workflow),
+      standsBy: standByOf(source.workflow),
+      ...archiving(source, facts.stores, nowMs),
       workflow: workflowDocument(source.workflow),
     })),
     watch: watchDocument(facts.watch),
@@ -62,12 +66,17 @@ export function reportOf(facts: ClusterFacts, problems: readonly Problem[], nowM
   };
 }
 
-function routing(
-  workflow: WorkflowAnswer,
-): Pick<ClusterReport['sources'][number], 'routes' | 'standIns' | 'retention'> {
-  if (workflow.status !== 'running') return { routes: [], standIns: [], retention: null };
+type Archiving = Pick<ClusterReport['sources'][number], 'archived' | 'routes' | 'standIns' | 'retention'>;
+
+/** Nothing of a source that stands by waits for anything, and nothing of it goes anywhere. */
+function archiving(source: SourceFacts, stores: readonly StoreFacts[], nowMs: number): Archiving {
+  const { workflow } = source;
+  const none = { routes: [], standIns: [], retention: null };
+  if (standByOf(workflow) !== null) return { archived: [], ...none };
+  const archived = sourceInStores(source, stores, nowMs);
+  if (workflow.status !== 'running') return { archived, ...none };
   const { standIns, retention } = workflow.archive;
-  return { routes: routesOf(workflow.archive), standIns, retention };
+  return { archived, routes: routesOf(workflow.archive), standIns, retention };
 }
 
 function serverUuidOf({ server, workflow }: SourceFacts): string | null {
@@ -114,7 +123,12 @@ function backlogOf({ server }: SourceFacts, store: ReadableStore): SourceInStore
   return { logs: open.length, bytes: open.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 
-function storeDocument(store: StoreFacts): unknown {
+function bridgedIn(store: ReadableStore, facts: ClusterFacts): BridgedLack[] {
+  const read = facts.stores.filter((it) => it.status === 'read');
+  return bridgedLacks(store, read, shortForGood(facts));
+}
+
+function storeDocument(store: StoreFacts, facts: ClusterFacts): unknown {
   if (store.status === 'unreadable') {
     const { code, kind, message } = store.error;
     return { id: store.id, status: store.status, error: { code, kind, message } };
@@ -143,6 +157,8 @@ function storeDocument(store: StoreFacts): unknown {
     backups,
     storedBytes,
     windows,
+    // Not a problem, and not in this store: what it never gets, with a base backup behind it.
+    bridged: bridgedIn(store, facts).map(({ heldBy, gtids }) => ({ heldBy, gtids: gtids.toString() })),
     damagedPacks,
   };
 }
@@ -156,9 +172,8 @@ function workflowDocument(workflow: WorkflowAnswer): unknown {
 export function describeReport(facts: ClusterFacts, report: ClusterReport): string {
   return [
     `${report.cluster}: ${report.status === 'ok' ? 'all is well' : formatCount(report.problems.length, 'problem')}`,
-    ...facts.stores.flatMap(describeStore),
+    ...facts.stores.flatMap((store) => describeStore(store, facts)),
     ...report.sources.flatMap(describeSource),
-    ...facts.sources.flatMap(describeStandBy),
     ...describeWatch(facts.watch),
     ...report.problems.flatMap(({ subject, message, hint }) => [
       `  PROBLEM ${subject}: ${message}`,
@@ -167,12 +182,13 @@ export function describeReport(facts: ClusterFacts, report: ClusterReport): stri
   ].join('\n');
 }
 
-function describeStore(store: StoreFacts): string[] {
+function describeStore(store: StoreFacts, facts: ClusterFacts): string[] {
   if (store.status === 'unreadable') return [`  store ${store.id}: cannot be read`];
   const { segments, backups, storedBytes } = store;
   return [
     `  store ${store.id} (${store.location}): ${formatCount(segments, 'binlog')}, ${formatCount(backups, 'base backup')}, ${formatBytes(storedBytes)}`,
     ...store.windows.map(describeWindow),
+    ...describeBridged(bridgedIn(store, facts)),
   ];
 }
 
@@ -184,13 +200,8 @@ function describeWindow(window: RestorableWindow): string {
   return `    restorable from ${window.backupFinishedAt} to ${end} (base ${window.backupId}, ${formatCount(window.transactions, 'transaction')} after it)`;
 }
 
-/** Not a problem: another source goes on with the archive. */
-function describeStandBy({ id, workflow }: SourceFacts): string[] {
-  if (workflow.status !== 'running' || workflow.archive.phase !== 'standing-by') return [];
-  return [`  source ${id} stands by: ${workflow.archive.lastFailure?.message ?? ''}`];
-}
-
 function describeSource(source: ClusterReport['sources'][number]): string[] {
+  if (source.standsBy !== null) return [`  source ${source.id} stands by: ${source.standsBy}`];
   const lines =
     source.archived.length === 0
       ? [`  source ${source.id}: nothing is known to be archived`]

@@ -5,6 +5,8 @@ import type { RetentionAlarm } from '../../domain/routing/retention-alarm.ts';
 import { storeFailureKind, storeRemedy } from '../../domain/routing/store-failures.ts';
 import { effectivePolicies, type NoStandIn } from '../../domain/routing/store-handoff.ts';
 import { formatBytes, formatCount, formatSeconds } from '../words.ts';
+import type { ReadableStore } from './facts.ts';
+import { isBridged } from './lacks.ts';
 import type { Problem } from './problem.ts';
 import { judgeStandIns } from './stand-ins.ts';
 
@@ -71,10 +73,17 @@ function circuitOf({ circuit }: StoreRecord): StoreRoute['circuit'] {
   return { state: circuit.kind, since, code, reason: message, nextTry };
 }
 
-/** What of the routes is degraded. Pure. */
-export function judgeRoutes(source: string, archive: ArchiveStatus): Problem[] {
+/** What of the routes is degraded; `read` are the stores whose catalogs were read. Pure. */
+export function judgeRoutes(
+  source: string,
+  archive: ArchiveStatus,
+  read: readonly ReadableStore[],
+): Problem[] {
   return [
-    ...routesOf(archive).flatMap((route): Problem[] => [...judgeRoute(source, route), ...judgeReach(route)]),
+    ...routesOf(archive).flatMap((route): Problem[] => [
+      ...judgeRoute(source, route),
+      ...judgeReach(route, read),
+    ]),
     ...judgeStandIns(source, archive),
     ...judgeRetention(source, archive.retention),
   ];
@@ -107,16 +116,27 @@ function judgeRoute(
   return [problem('StoreStoodInFor', message, `${waits}.`)];
 }
 
-/** What it lacks for good: a restore has to read the other store, too. */
-function judgeReach({ store, outOfReach }: StoreRoute): Problem[] {
+/**
+ * What it lacks for good: a restore has to read the other store, too. Once a base backup lies behind it the store
+ * does without, and it is a note.
+ */
+function judgeReach({ store, outOfReach }: StoreRoute, read: readonly ReadableStore[]): Problem[] {
   if (outOfReach === null) return [];
+  const own = read.find(({ id }) => id === store);
   const { heldBy, logs, transactions, reason, name } = outOfReach;
-  const why =
+  if (reason === 'too-late' && own !== undefined && isBridged(own, read)) return [];
+  const [why, end] =
     reason === 'too-late'
-      ? 'later binlogs stand there already, and entries are only ever added at the end'
-      : 'its server was handed away there';
+      ? [
+          'later binlogs stand there already, and entries are only ever added at the end',
+          `It ends with a base backup behind them in ${store}: pitrail backup.`,
+        ]
+      : [
+          'its server was handed away there',
+          `They are in no history that goes on: see what they did (pitrail locate --store ${heldBy}). It ends with ${heldBy} begun anew under another prefix: pitrail sync --from ${store} --to ${heldBy}.`,
+        ];
   const message = `Store ${store} never gets ${formatCount(logs, 'binlog')} with ${formatCount(transactions, 'transaction')} that ${heldBy} holds and the server has no more: ${name} cannot be added, for ${why}.`;
-  const hint = `Keep ${heldBy}: what is missing in ${store} is restored from there. All that is new goes to both.`;
+  const hint = `Keep ${heldBy}: what is missing in ${store} is restored from there. All that is new goes to both. ${end}`;
   return [{ code: 'StoreOutOfReach', kind: 'refused', subject: store, message, hint }];
 }
 

@@ -1,6 +1,7 @@
 import { type AppError, assertNever, type ErrorKind } from '../../domain/errors.ts';
 import type { CatalogDifference } from '../../domain/routing/compare.ts';
 import { type CatalogComparison, compareCatalogs, isMaterial } from '../../domain/routing/compare.ts';
+import type { ObjectFinding } from '../../syncing/look-at-object.ts';
 import type { StoreVerification, VerifiedStore } from '../../verifying/verify-store.ts';
 import { shortGtids } from '../words.ts';
 
@@ -48,23 +49,21 @@ function judgeStore(verification: StoreVerification): VerifyProblem[] {
 }
 
 function judgeObjects({ store, findings, damagedPacks }: VerifiedStore): VerifyProblem[] {
-  const objects = findings.map(({ key, code, detail }): VerifyProblem => {
-    const hint =
-      code === 'missing'
-        ? `Restores use another store that holds it. Find out who removed it, and put it back: pitrail sync --to ${store} --from …`
-        : 'Another store of the cluster that holds it whole is used by restores. Find out what changed it here, and move it away: pitrail sync puts back what is not there.';
-    return {
-      code: `Object${pascal(code)}`,
-      kind: 'corrupt',
-      store,
-      message: `${key} in ${store}: ${detail.replace(/\.$/, '')}.`,
-      hint,
-    };
-  });
+  const objects = findings.map((finding) => judgeFinding(store, finding));
   if (damagedPacks.length === 0) return objects;
   const message = `Pack ${damagedPacks.join(', ')} of the catalog in ${store} is damaged; its entries are whole, reading is slower.`;
   const remove = 'Remove the damaged objects under catalog/packs/; they are written anew.';
   return [...objects, { code: 'PackDamaged', kind: 'corrupt', store, message, hint: remove }];
+}
+
+/** What is wrong with one object of a store, and what to do. Pure. */
+export function judgeFinding(store: string, { key, code, detail }: ObjectFinding): VerifyProblem {
+  const hint =
+    code === 'missing'
+      ? `Restores use another store that holds it. Find out who removed it, and put it back: pitrail sync --to ${store} --from …`
+      : 'Another store of the cluster that holds it whole is used by restores. Find out what changed it here, and move it away: pitrail sync puts back what is not there.';
+  const message = `${key} in ${store}: ${detail.replace(/\.$/, '')}.`;
+  return { code: `Object${pascal(code)}`, kind: 'corrupt', store, message, hint };
 }
 
 function judgeRanges({ store, ranges }: VerifiedStore): VerifyProblem[] {

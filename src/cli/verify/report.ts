@@ -68,7 +68,9 @@ function describeStore(verification: StoreVerification, depth: VerifyDepth): str
   return [
     `\n${store} (${location}): ${formatCount(entries, 'entry', 'entries')}, ${proof}`,
     ...(depth === 'look' && byLengthOnly > 0
-      ? [`  ${formatCount(byLengthOnly, 'object')} by length only: the store keeps no checksum; see --deep`]
+      ? [
+          `  ${formatCount(byLengthOnly, 'object')} by length only: the store keeps no checksum of its own; see --deep`,
+        ]
       : []),
     ...(unnamed.length === 0
       ? []

@@ -5,13 +5,14 @@ import { describeRoles, judgeHistories } from '../../../src/cli/checks/cluster-s
 import { judgeScope, judgeSettings } from '../../../src/cli/checks/server-settings.ts';
 import type { ClusterFacts, ReadableStore, WorkflowAnswer } from '../../../src/cli/status/facts.ts';
 import { judgeCluster } from '../../../src/cli/status/judge.ts';
-import { reportOf } from '../../../src/cli/status/report.ts';
+import { describeReport, reportOf } from '../../../src/cli/status/report.ts';
 import { AppError } from '../../../src/domain/errors.ts';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { parseServerUuid } from '../../../src/domain/identity.ts';
 import { storesDisagree } from '../../../src/domain/union/conflict.ts';
 import type { BinlogScope } from '../../../src/mysql/binlog-scope.ts';
 import type { ServerFacts } from '../../../src/mysql/facts.ts';
+import type { StoreRecord } from '../../../workflows/contracts/stores.ts';
 
 const UUID = parseServerUuid('3e11fa47-71ca-11e1-9e33-c80aa9429562');
 const GOOD: ServerFacts = {
@@ -198,9 +199,25 @@ const STORE: ReadableStore = {
       endsAt: 'end-of-archive',
     },
   ],
+  holes: [],
   newestTimeline: 1,
   deadLetters: [],
   damagedPacks: [],
+};
+
+const RECORD: StoreRecord = {
+  store: 's3',
+  policy: 'required',
+  circuit: { kind: 'closed', failuresInRow: 0 },
+  coveredGtids: '',
+  givenUpGtids: '',
+  epoch: 1,
+  backlog: { logs: 0, bytes: 0 },
+  through: null,
+  failure: null,
+  outOfReach: null,
+  restUntilMs: 0,
+  nextFillMs: 0,
 };
 
 const RUNNING: Extract<WorkflowAnswer, { status: 'running' }> = {
@@ -387,27 +404,91 @@ test('a store that lacks the newest base backup is degraded, and it is said how 
 test('what a store never gets is told with the store that has it, beside what else is wrong there', () => {
   const name = 'binlog.000004 of the server';
   const outOfReach = { heldBy: 'main', logs: 2, transactions: 7, reason: 'too-late', name } as const;
-  const record = {
-    store: 's3',
-    policy: 'required',
-    circuit: { kind: 'closed', failuresInRow: 0 },
-    coveredGtids: '',
-    givenUpGtids: '',
-    epoch: 1,
-    backlog: { logs: 0, bytes: 0 },
-    through: null,
-    failure: null,
-    outOfReach,
-    restUntilMs: 0,
-    nextFillMs: 0,
-  } as const;
-  const archive = { ...RUNNING.archive, stores: [record] };
+  const archive = { ...RUNNING.archive, stores: [{ ...RECORD, outOfReach }] };
   const [problem, ...others] = judgeCluster(facts({ workflow: { ...RUNNING, archive } }));
   assert.deepEqual([problem?.code, problem?.subject, others], ['StoreOutOfReach', 's3', []]);
   assert.match(
     problem?.message ?? '',
     /never gets 2 binlogs with 7 transactions that main holds.*binlog.000004/,
   );
+});
+
+test('what a store never gets degrades it until it holds a base backup behind it, and is a note from then on', () => {
+  const missing = GtidSet.parse(`${UUID}:4-5`);
+  const judged = (change: {
+    readonly reason?: 'too-late' | 'fenced';
+    readonly base: 'none' | 'behind-it';
+    readonly place?: 'before-first';
+    readonly archived?: string;
+  }) => {
+    const { reason = 'too-late', base, place = 'between-logs' } = change;
+    const outOfReach = { heldBy: 'main', logs: 1, transactions: 2, reason, name: 'binlog.000002' };
+    const workflow = { ...RUNNING, archive: { ...RUNNING.archive, stores: [{ ...RECORD, outOfReach }] } };
+    const archived = GtidSet.parse(change.archived ?? `${UUID}:1-3,${UUID}:6-10`);
+    const s3: ReadableStore = {
+      ...STORE,
+      id: 's3',
+      archived,
+      holes: [{ timeline: 1, place, missing, base }],
+    };
+    const cluster = facts({ workflow, more: [s3] });
+    const problems = judgeCluster(cluster);
+    return { problems, words: describeReport(cluster, reportOf(cluster, problems, 0)) };
+  };
+  const codesOf = ({ problems }: ReturnType<typeof judged>) => problems.map(({ code }) => code);
+  const open = judged({ base: 'none' });
+  assert.deepEqual(codesOf(open), ['StoreBehind', 'StoreOutOfReach']);
+  assert.match(open.problems[1]?.hint ?? '', /ends with a base backup behind them in s3: pitrail backup/);
+  for (const place of ['between-logs', 'before-first'] as const) {
+    const bridged = judged({ base: 'behind-it', ...(place === 'before-first' ? { place } : {}) });
+    assert.deepEqual(codesOf(bridged), [], place);
+    assert.match(bridged.words, /2 transactions before a base of it are in main only.*:4-5/);
+  }
+  const alsoBehind = judged({ base: 'behind-it', archived: `${UUID}:1-3,${UUID}:6-8` });
+  assert.deepEqual(codesOf(alsoBehind), ['StoreBehind'], 'what is new is still to come');
+  assert.match(alsoBehind.problems[0]?.message ?? '', /lacks 2 transactions .*:9-10\.$/);
+  const fenced = judged({ reason: 'fenced', base: 'none' });
+  assert.deepEqual(codesOf(fenced), ['StoreBehind', 'StoreOutOfReach']);
+  assert.match(fenced.problems[1]?.hint ?? '', /no history that goes on.*It ends with main begun anew/);
+});
+
+test('of a source that stands by nothing is told but that, and what an operator must decide', () => {
+  const circuit = {
+    kind: 'open',
+    openedAtMs: 0,
+    probeAtMs: 0,
+    failedProbes: 1,
+    cause: { code: 'StoreUnreachable', message: 'gone' },
+  } as const;
+  const record: StoreRecord = { ...RECORD, store: 'main', circuit, backlog: { logs: 3, bytes: 30 } };
+  const retention = {
+    ...{ level: 'critical', reason: 'counting-down', binlog: 'binlog.000002', minutesLeft: 1 },
+    atRisk: { logs: 1, bytes: 10, staged: 0 },
+  } as never;
+  const last = { ...RUNNING.archive, stores: [record], retention };
+  const held = facts({ workflow: { ...RUNNING, archive: last } });
+  assert.deepEqual(codes(held), ['StoreCircuitOpen', 'RetentionCritical']);
+  const hold = { kind: 'handed-away', to: 'shop-2', epoch: 2 } as const;
+  const away = facts({ workflow: { ...RUNNING, archive: { ...last, hold } } });
+  assert.deepEqual(codes(away), []);
+  const report = reportOf(away, [], 0);
+  const [source] = report.sources;
+  assert.match(source?.standsBy ?? '', /^shop-1 was handed to shop-2 in epoch 2/);
+  assert.deepEqual(
+    [source?.archived, source?.routes, source?.standIns, source?.retention],
+    [[], [], [], null],
+  );
+  const lines = describeReport(away, report).split('\n');
+  assert.deepEqual(
+    lines.filter((line) => line.includes('shop-1')),
+    [`  source shop-1 stands by: ${source?.standsBy}`],
+  );
+  assert.ok(!lines.some((line) => line.startsWith('    to ') || line.includes('retention')));
+  const letter = {
+    ...{ binlog: 'binlog.000009', code: 'HandedAway', message: 'lost', hint: '' },
+  } as never;
+  const undecided = { ...last, hold, deadLetters: [letter] };
+  assert.deepEqual(codes(facts({ workflow: { ...RUNNING, archive: undecided } })), ['HandedAway']);
 });
 
 test('a newest timeline without a base, and stores that disagree which one that is, degrade the cluster', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { archiveHoles } from '../../../src/domain/archive-holes.ts';
 import { BoundaryFold } from '../../../src/domain/boundary-cut.ts';
 import { AppError } from '../../../src/domain/errors.ts';
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
@@ -442,5 +443,48 @@ describe('restorable windows', () => {
     const history = new History(logs, [{ log: 2, transactions: 5, finishedSecond: 15 }]);
     const [window] = restorableWindows(history.facts);
     assert.ok(window?.kind === 'waiting-for-archive' && window.missingGtids === `${U}:11-15`);
+  });
+});
+
+describe('holes of an archive', () => {
+  const holes = (history: History) =>
+    archiveHoles(history.facts, restorableWindows(history.facts)).map((it) => [
+      it.place,
+      it.missing.toString(),
+      it.base,
+    ]);
+
+  it('are what no log holds, and end for a restore with a base behind them', () => {
+    assert.deepEqual(holes(PLAIN), []);
+    assert.deepEqual(holes(GAP), [['between-logs', `${U}:11-20`, 'none']]);
+    const bases = [{ log: 1, transactions: 2, finishedSecond: 2 }];
+    const behind = { log: 3, transactions: 1, finishedSecond: 21.5 };
+    const healed = new History(GAP.logs, [...bases, behind]);
+    assert.deepEqual(holes(healed), [['between-logs', `${U}:11-20`, 'behind-it']]);
+    passes(healed.plan('latest'), `${U}:1-30`);
+  });
+
+  it('stay open where the archive is cut once more behind the base', () => {
+    const logs = [
+      ...GAP.logs,
+      { transactions: run(31, 40), fate: 'lost' as const },
+      { transactions: run(41, 50) },
+    ];
+    const cut = new History(logs, [{ log: 3, transactions: 1, finishedSecond: 21.5 }]);
+    assert.deepEqual(
+      holes(cut).map(([, missing, base]) => [missing, base]),
+      [
+        [`${U}:11-20`, 'none'],
+        [`${U}:31-40`, 'none'],
+      ],
+    );
+  });
+
+  it('lie before the first log, too, where the archive began later', () => {
+    const late = new History(
+      [{ transactions: run(1, 10), fate: 'lost' }, { transactions: run(11, 20) }],
+      [{ log: 2, transactions: 1, finishedSecond: 11.5 }],
+    );
+    assert.deepEqual(holes(late), [['before-first', `${U}:1-10`, 'behind-it']]);
   });
 });

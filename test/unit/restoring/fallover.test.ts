@@ -25,6 +25,7 @@ const REPOSITORY = '0b1f7c52-2c5e-4a3c-9d0a-9e5d1f3b7a10';
 const SERVER = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const KEY = 'mysql/one';
 const STORES = ['a', 'b', 'c'] as const;
+const OBJECT = { key: KEY, what: 'An object of a test', stores: STORES };
 
 /** How an object lies in a store. */
 const STATES = ['whole', 'missing', 'flipped', 'cut', 'away'] as const;
@@ -92,6 +93,13 @@ async function readAll(reader: FalloverReader): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Whoever reads it knows which object is not whole, and in which stores. */
+function assertNamed({ message, hint }: AppError, told: string): void {
+  assert.ok(message.startsWith(`Binlog binlog.000001 of ${SERVER} (${KEY}) cannot be read whole`), told);
+  for (const store of STORES) assert.ok(message.includes(`In store ${store}: `), `${told}: ${message}`);
+  assert.ok(hint?.includes('pitrail verify --deep --store a'), told);
+}
+
 describe('reading an object from several stores', () => {
   for (const encryption of ['aws-encryption-sdk', 'none'] as const) {
     it(`gives it whole where any store does, and names each that did not (${encryption})`, async () => {
@@ -112,7 +120,11 @@ describe('reading an object from several stores', () => {
         const good = states.indexOf('whole');
         const message = `round ${round}: ${states.join()} at ${shares.join()}`;
         if (good < 0) {
-          await assert.rejects(readAll(reader), (error) => error instanceof AppError, message);
+          await assert.rejects(readAll(reader), (error) => {
+            assert.ok(error instanceof AppError, message);
+            if (error.kind !== 'unavailable') assertNamed(error, message);
+            return true;
+          });
           seen.failed += 1;
           continue;
         }
@@ -151,8 +163,7 @@ describe('reading an object from several stores', () => {
       };
       const reader = new FalloverReader(homes(key), async () => undefined);
       const given: Uint8Array[] = [];
-      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn))
-        given.push(Buffer.from(chunk));
+      for await (const chunk of reader.read(OBJECT, openIn)) given.push(Buffer.from(chunk));
       assert.ok(Buffer.concat(given).equals(bytes), `round ${round}`);
     }
   });
@@ -189,7 +200,7 @@ describe('reading an object from several stores', () => {
     const reader = new FalloverReader(homes(key), async () => undefined);
     let given = 0;
     const reading = async () => {
-      for await (const chunk of reader.read({ key: KEY, stores: STORES }, openIn)) given += chunk.length;
+      for await (const chunk of reader.read(OBJECT, openIn)) given += chunk.length;
     };
     await assert.rejects(reading(), { code: 'StoresDiffer', kind: 'corrupt' });
     assert.equal(given, 30_000);
@@ -207,10 +218,9 @@ describe('reading an object from several stores', () => {
     };
     const told: Fallover[] = [];
     const reader = new FalloverReader(homes(key), async (it) => void told.push(it));
-    const object = { key: KEY, stores: STORES };
     const readOnce = async () => {
       const chunks: Uint8Array[] = [];
-      for await (const chunk of reader.read(object, openIn)) chunks.push(Buffer.from(chunk));
+      for await (const chunk of reader.read(OBJECT, openIn)) chunks.push(Buffer.from(chunk));
       return Buffer.concat(chunks);
     };
     await assert.rejects(readOnce(), { code: 'StoresDiffer' });
@@ -232,7 +242,7 @@ describe('reading an object from several stores', () => {
       asked.push(home.store.id);
       return home.store.id === 'a' ? broken(home, 0, 'unavailable') : home.store.read(KEY);
     };
-    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read({ key: KEY, stores: STORES }, openIn));
+    for (let n = 0; n < 3; n += 1) for await (const _ of reader.read(OBJECT, openIn));
     assert.deepEqual(asked, ['a', 'a', 'a', 'b', 'b', 'b']);
     assert.deepEqual(
       told.map(({ from, to }) => [from, to]),

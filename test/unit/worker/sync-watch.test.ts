@@ -2,10 +2,13 @@ import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import { parseConfig } from '../../../src/config/load.ts';
 import { type Exposition, startExposition } from '../../../src/telemetry/exposition.ts';
+import { METRICS } from '../../../src/telemetry/metric-table.ts';
+import { syncFailed } from '../../../src/telemetry/sync-events.ts';
 import { SyncWatch } from '../../../src/worker/sync-watch.ts';
 
 const CONFIG = `clusters: { shop: {
-  sources: [{ id: shop-1, socket: /s, user: u, password: { env: P }, binlogDir: /b }],
+  sources: [{ id: shop-1, socket: /s, user: u, password: { env: P }, binlogDir: /b },
+    { id: shop-2, socket: /t, user: u, password: { env: P }, binlogDir: /c }],
   stores: [{ id: main, directory: main }, { id: s3, s3: { bucket: shop-pitr, region: eu-west-1 } }],
   encryption: none } }`;
 
@@ -153,6 +156,47 @@ test('what a store was filled with counts as archived there, and a fill that ano
   ]) {
     assert.ok(text.includes(`\n${line}\n`), line);
   }
+});
+
+test('the gauges of a source that was handed away go, and come back when it archives again; its counters stay', async () => {
+  const show = (source: string) => {
+    const stores = [{ store: 'main', policy: 'required', access: 'open' }];
+    const standings = [{ store: 'main', backlog: { logs: 2, bytes: 20 } }];
+    const backlog = { logs: 2, bytes: 20 };
+    const found = { stage: [], archive: [], backlog, stores: standings, retention: ALL_ARCHIVED };
+    watch.done('discoverBinlogs', { cluster: 'shop', source, stores }, found, 1);
+    const stored = { store: 'main', object: {} };
+    watch.done('uploadSegment', { cluster: 'shop', source }, { store: 'main' }, 1);
+    watch.done('commitSegment', { cluster: 'shop', source, stored }, { lastCommit: null }, 1);
+    const failure = { phase: 'transport', errorCode: 'StoreUnreachable', retryCount: 0 } as const;
+    syncFailed({ ...watch.placeOf('shop', source, 'main'), ...failure, binlogIndex: 1 }, 1_000);
+  };
+  const claim = (source: string, kind: object) =>
+    watch.done('claimHold', { cluster: 'shop', source }, { claim: kind, standIns: [] }, 1);
+  const seriesOf = async (source: string) =>
+    (await exposition.render())
+      .split('\n')
+      .filter((line) => line.includes(`source="${source}"`))
+      .map((line) => line.slice(0, line.indexOf('{')));
+  const gauges = Object.entries(METRICS).flatMap(([name, { kind, labels }]) =>
+    kind.endsWith('gauge') && (labels as readonly string[]).includes('source') ? [name] : [],
+  );
+  for (const source of ['shop-1', 'shop-2']) show(source);
+  for (const gauge of gauges) assert.ok((await seriesOf('shop-1')).includes(gauge), gauge);
+  claim('shop-1', { kind: 'held', epoch: 1 });
+  claim('shop-1', { kind: 'handed-away', to: 'shop-2', epoch: 2 });
+  const left = await seriesOf('shop-1');
+  assert.deepEqual(
+    left.filter((name) => gauges.includes(name)),
+    [],
+  );
+  assert.ok(left.includes('binlog_sync_uploaded_total'), 'what was counted stays counted');
+  for (const gauge of gauges) assert.ok((await seriesOf('shop-2')).includes(gauge), gauge);
+  claim('shop-2', { kind: 'in-reserve' });
+  assert.ok(!(await seriesOf('shop-2')).includes('binlog_queue_depth'));
+  claim('shop-1', { kind: 'held', epoch: 3 });
+  show('shop-1');
+  for (const gauge of gauges) assert.ok((await seriesOf('shop-1')).includes(gauge), gauge);
 });
 
 test('every phase shows how long its steps took that succeeded', async () => {
