@@ -36,8 +36,8 @@ export interface HandoffWorldOptions extends WorldOptions {
   readonly fallback?: Readonly<Record<string, unknown>> | null;
   /** Called with the primary once it runs, before anything connects to it. */
   readonly onServer?: (mysql: TestMysql) => void;
-  /** Changes a source of the configuration: another endpoint, another host. */
-  readonly endpoint?: (source: 'shop-1' | 'shop-2') => Readonly<Record<string, unknown>>;
+  /** Changes a source of the configuration: another endpoint, another host, another mode. */
+  readonly endpoint?: (source: 'shop-1' | 'shop-2', server: TestMysql) => Readonly<Record<string, unknown>>;
 }
 
 /** Starts both servers with the same data, and a configuration that knows both. */
@@ -51,9 +51,10 @@ export async function startHandoffWorld(options: HandoffWorldOptions = {}): Prom
   const { sources, archive } = config.clusters.shop;
   const heir = { ...sources[0], id: 'shop-2', socket: replica.socket, binlogDir: replica.binlogDir };
   config.clusters.shop.sources = [sources[0], heir].map((source) => {
-    const more = options.endpoint?.(source.id) ?? {};
-    const { socket, ...rest } = source;
-    return 'host' in more ? { ...rest, ...more } : { socket, ...rest, ...more };
+    const more = options.endpoint?.(source.id, source === heir ? replica : world.mysql) ?? {};
+    const { socket, binlogDir, ...rest } = source;
+    const way = 'host' in more ? {} : { socket };
+    return { ...rest, ...way, ...(more['mode'] === 'remote' ? {} : { binlogDir }), ...more };
   });
   if (options.fallback !== null) archive.fallback = { sources: ['shop-2'], ...options.fallback };
   await writeFile(world.config, stringify(config));
@@ -73,6 +74,12 @@ export async function startHandoffWorld(options: HandoffWorldOptions = {}): Prom
       await world.stop();
     },
   };
+}
+
+/** What makes a source of the configuration one that is read as a replica reads, over TLS. */
+export function readRemotely(server: TestMysql): Readonly<Record<string, unknown>> {
+  const { host, port, dataDir } = server;
+  return { mode: 'remote', host, port, tls: { ca: join(dataDir, 'ca.pem') } };
 }
 
 async function rawEntriesIn(storeDir: string): Promise<CatalogEntry[]> {

@@ -1,9 +1,17 @@
+/**
+ * Promise: where the source or its host is gone, a fallback goes on with the archive by itself, and whether a source is
+ * read from its files or as a replica reads makes no difference: here the primary is the one, its fallback the other.
+ */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
 import type { RunningProcess } from '../../src/process/start.ts';
-import { placeOrders } from '../support/workload.ts';
+import { startRestored } from '../integration/restore-rig.ts';
+import { createUser } from '../support/mysql-users.ts';
+import { placeOrders, tableChecksums } from '../support/workload.ts';
 import { until } from './archive-world.ts';
-import { type HandoffWorld, startHandoffWorld } from './handoff-world.ts';
+import { type HandoffWorld, readRemotely, startHandoffWorld } from './handoff-world.ts';
 
 /** From the moment that the source counts as failed to the first log of the next one in the archive. */
 const MAX_REROUTE_MS = 10_000;
@@ -17,7 +25,7 @@ before(async () => {
   world = await startHandoffWorld({
     pollSeconds: 5,
     rotateSeconds: 60,
-    endpoint: (source) => (source === 'shop-1' ? { workerHost: 'db-1' } : {}),
+    endpoint: (source, server) => (source === 'shop-1' ? { workerHost: 'db-1' } : readRemotely(server)),
   });
   await world.startWorker();
 });
@@ -60,6 +68,11 @@ test('a source whose server dies is handed to its fallback within seconds, by it
   assert.equal(applied.code, 0, applied.stderr);
   await world.mysql.run('FLUSH BINARY LOGS');
   await until('the primary is archived', async () => (await world.archived()).length > 0);
+  const backup = await world.pitrail('backup', '--source', 'shop-1');
+  assert.equal(backup.code, 0, backup.stderr);
+  await world.replica.catchUp();
+  // A log of the replica that holds nothing but what is archived, and one that holds more.
+  await world.replica.run('FLUSH BINARY LOGS');
   await placeOrders(world.mysql, 5, 1);
   await world.replica.catchUp();
   await until('it is watched', async () => (await world.watching()).phase === 'watching');
@@ -136,4 +149,64 @@ test('no handoff happens by itself to a source that lacks what is archived, and 
   );
   assert.ok((await world.watching()).lastHandoffs.at(-1)?.detail.includes(String(lost?.gtids)));
   assert.equal((await world.catalog()).epoch, 5);
+});
+
+test('a primary that is read as a replica reads dies, and its replica on a host goes on: all that was committed restores', async (t) => {
+  // The roles change: the first server comes back without what it lost the archive for.
+  const { replica, mysql } = world;
+  await mysql.start();
+  await replica.run('START REPLICA');
+  await replica.catchUp();
+  const there = await world.handoff('--to', 'shop-2');
+  assert.equal(there.code, 0, there.stderr);
+  await replica.run('STOP REPLICA', 'RESET REPLICA ALL');
+  const { user, password } = await createUser(replica, 'reverse', ['REPLICATION SLAVE']);
+  await mysql.run(
+    `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${replica.port}, SOURCE_USER = '${user}',
+     SOURCE_PASSWORD = '${password}', SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 0, GET_SOURCE_PUBLIC_KEY = 1`,
+    'START REPLICA',
+  );
+  await placeOrders(replica, 20, 4);
+  await replica.run('FLUSH BINARY LOGS');
+  await placeOrders(replica, 5, 5);
+  const committed = await replica.gtidExecuted();
+  const truth = await tableChecksums(replica);
+  await mysql.query(`SELECT WAIT_FOR_EXECUTED_GTID_SET('${committed}', 60)`);
+  await until('the remote primary is watched', async () => {
+    const { source, phase } = await world.watching();
+    return source === 'shop-2' && phase === 'watching';
+  });
+  const { epoch } = await world.catalog();
+  await replica.kill();
+  await until('it is handed over', async () => (await world.catalog()).epoch === epoch + 1);
+  await until('the first server is archived', async () => (await reroutedAt(mysql.serverUuid)) !== null);
+  await assertReroutedInTime(epoch + 1, mysql.serverUuid);
+  const all = GtidSet.parse(committed);
+  await until('all is archived', async () => {
+    await world.pitrail('archive', '--rotate', '--source', 'shop-1');
+    return all.isSubsetOf((await world.catalog()).archivedThrough(1));
+  });
+  const targetDir = join(world.dir, 'restored');
+  const restored = await world.pitrail('restore', '--to', 'latest', '--target-dir', targetDir);
+  assert.equal(restored.code, 0, restored.stderr);
+  const server = await startRestored(targetDir);
+  t.after(() => server.stop());
+  assert.ok(GtidSet.parse(await server.gtidExecuted()).equals(GtidSet.parse(await mysql.gtidExecuted())));
+  assert.deepEqual(await tableChecksums(server), truth);
+});
+
+test('of the logs of both servers none stands twice, and none whose transactions all lay in the archive before', async () => {
+  const { timeline } = (await world.catalog()).allSegments().at(0) ?? assert.fail('nothing is archived');
+  const seen = new Set<string>();
+  let before = GtidSet.parse('');
+  for (const { body } of await world.rawEntries()) {
+    if (body.kind !== 'segment-archived') continue;
+    assert.equal(body.timeline, timeline, 'one history');
+    const name = `${body.segment.serverUuid}/${body.segment.binlog}`;
+    assert.ok(!seen.has(name), `${name} stands twice`);
+    seen.add(name);
+    const gtids = GtidSet.parse(body.segment.gtids);
+    assert.ok(gtids.isEmpty || !gtids.isSubsetOf(before), `${name} brings nothing new`);
+    before = before.union(gtids);
+  }
 });
