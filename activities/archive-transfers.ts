@@ -18,6 +18,8 @@ export interface SealInput extends SourceName {
 
 /** What sealing made, in a few numbers; the facts themselves stay beside the sealed file. */
 export interface SealSummary {
+  /** `before`: an earlier step sealed it, for another store or before a crash; nothing was read again. */
+  readonly made: 'now' | 'before';
   readonly key: string;
   readonly transactions: number;
   readonly lengthBytes: number;
@@ -76,12 +78,12 @@ async function sealPlanned(
     signal: beat.signal,
     onProgress: (doneBytes) => beat.report({ doneBytes, totalBytes: log.lengthBytes }),
   });
-  const { segment, object } = await sealed.catch(async (error: unknown) => {
+  const { segment, object, made } = await sealed.catch(async (error: unknown) => {
     if (error instanceof AppError && error.kind === 'corrupt') await access.dropDamaged(log);
     throw error;
   });
   const { transactions, lengthBytes } = segment;
-  return { key: object.key, transactions, lengthBytes, storedBytes: object.lengthBytes };
+  return { made, key: object.key, transactions, lengthBytes, storedBytes: object.lengthBytes };
 }
 
 async function uploadTo(

@@ -26,6 +26,11 @@ import { type LogRef, type StagedFiles, stagedFiles } from './staging.ts';
 /** Smaller pieces of a sealed message are its headers and tags. */
 const CIPHERTEXT_BYTES = 64 * 1024;
 
+/** A sealed log, and whether this very call made it or found it made before. */
+export interface SealOutcome extends SealedSegment {
+  readonly made: 'now' | 'before';
+}
+
 export interface SealSegmentOptions {
   readonly stagingDir: string;
   readonly log: LogRef;
@@ -49,10 +54,10 @@ export interface SealSegmentOptions {
  * @throws corrupt (file, offset, event in the facts) or refused where the log itself cannot be
  *   archived; unavailable where it changed under our hands, there is no room, or it did not open (`SealUnproven`)
  */
-export async function sealSegment(options: SealSegmentOptions): Promise<SealedSegment> {
+export async function sealSegment(options: SealSegmentOptions): Promise<SealOutcome> {
   const files = stagedFiles(options.stagingDir, options.log);
   const done = await readFacts(files.facts);
-  if (done !== undefined && isSealedFor(done, options)) return done;
+  if (done !== undefined && isSealedFor(done, options)) return { ...done, made: 'before' };
   // They vouch for a file that is about to be replaced.
   await removeIfThere(files.facts);
   await assertRoom(files.sealed, options.log.lengthBytes);
@@ -67,7 +72,7 @@ export async function sealSegment(options: SealSegmentOptions): Promise<SealedSe
   await proveSealed(sealed, options);
   await writeFacts(files.facts, sealed);
   faultPoint('archive.sealed');
-  return sealed;
+  return { ...sealed, made: 'now' };
 }
 
 /** A link shares its file with the server: one that changed under our hands is looked at anew, not called corrupt. */
