@@ -15,23 +15,46 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** A command that goes on until it is interrupted; its output goes into pipes. */
+export interface WatchedCli {
+  /** All that it has printed so far. */
+  stdout(): string;
+  /** Ctrl-C; resolves when it has ended. */
+  interrupt(): Promise<CliRun>;
+}
+
 /** Runs pitrail as a person does, to its end. */
 export function pitrail(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  return start(args, options).ended;
+}
+
+/** Starts pitrail as a person does. The caller ends it. */
+export function watchPitrail(args: readonly string[]): WatchedCli {
+  const { child, printed, ended } = start(args, {});
+  return {
+    stdout: () => printed.stdout,
+    interrupt() {
+      child.kill('SIGINT');
+      return ended;
+    },
+  };
+}
+
+function start(args: readonly string[], options: CliOptions) {
   const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
   if (options.env?.['PITRAIL_CONFIG'] === undefined) delete env['PITRAIL_CONFIG'];
   const child = spawn(PITRAIL, args, { cwd: options.cwd ?? ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
+  const printed = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      printed[stream] += text;
+    });
+  }
+  const ended = new Promise<CliRun>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code) => resolve({ code, ...printed }));
   });
+  return { child, printed, ended };
 }
 
 /** The one JSON document on stdout; fails where there is anything else. */

@@ -9,7 +9,7 @@ import type { StoreConfig } from '../../src/config/types.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { gather, sha256 } from '../contract/store-bodies.ts';
-import { documentOf, pitrail } from '../integration/cli-run.ts';
+import { documentOf, pitrail, type WatchedCli, watchPitrail } from '../integration/cli-run.ts';
 import { startRestored } from '../integration/restore-rig.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
@@ -21,6 +21,7 @@ let s3: TestS3;
 let gcs: TestGcs;
 let worker: { readonly pid: number };
 let opened: ObjectStore[] = [];
+let watch: WatchedCli | undefined;
 
 before(async () => {
   [s3, gcs] = await Promise.all([startS3('archive'), startGcs('archive')]);
@@ -34,6 +35,7 @@ before(async () => {
   opened = await Promise.all([...settledStores().map((store) => openStore(store))]);
 });
 after(async () => {
+  await watch?.interrupt();
   await Promise.all(opened.map((store) => store.close()));
   await world.stop();
   await Promise.all([s3.stop(), gcs.stop()]);
@@ -92,6 +94,17 @@ async function contents(store: ObjectStore): Promise<Readonly<Record<string, str
   return found;
 }
 
+/** What `status --watch` told last, in whole. */
+function lastLook(): string {
+  const looks = watch?.stdout().split(/\n\n(?=\d{4}-\d\d-\d\dT|$)/) ?? [];
+  return `\n${looks.findLast((look) => look !== '')}\n`;
+}
+
+/** Names of the binlogs that a store's catalog holds. */
+async function segmentsIn(store: ObjectStore): Promise<string[]> {
+  return (await openCatalog(store).read()).allSegments().map(({ segment }) => segment.binlog);
+}
+
 async function archiveAll(): Promise<void> {
   assert.equal((await world.pitrail('archive', '--rotate')).code, 0);
   await until('all is archived', async () => (await world.pitrail('archive', '--once')).code === 0);
@@ -135,16 +148,59 @@ test('check finds the GCS store able and whole, and status shows it in step', as
 });
 
 test('while the GCS store is down nothing counts as archived, and the backlog drains when it is back', async () => {
+  const before = await world.status();
+  watch = watchPitrail(['--config', world.config, 'status', '--watch', '--every', '1']);
+  await until('the watch sees that all is well', async () => lastLook().includes('\nshop: all is well\n'));
   await gcs.kill();
   await placeOrders(world.mysql, 20, 2);
   await world.mysql.run('FLUSH BINARY LOGS');
+  const closed = await world.closed();
+  const [binlog = assert.fail()] = closed.slice(-1);
   await until('the failure shows', async () => (await world.status()).lastFailure !== null, 200_000);
-  assert.equal((await world.status()).lastFailure?.kind, 'unavailable');
+  // It lies in every other store by then: only the one that is down keeps it from counting.
+  const others = opened.slice(0, 2);
+  await until('the others have the log', async () => {
+    const held = await Promise.all(others.map(segmentsIn));
+    return held.every((names) => names.includes(binlog));
+  });
+  const { lastFailure, segmentsArchived, archivedThrough, backlog, standIns } = await world.status();
+  assert.equal(lastFailure?.kind, 'unavailable');
+  assert.equal(segmentsArchived, before.segmentsArchived, 'nothing more counts');
+  assert.deepEqual(archivedThrough, before.archivedThrough);
+  assert.equal(backlog.logs, 1);
+  assert.deepEqual(standIns, []);
+  await until('the watch sees it, too', async () => lastLook().includes('\n  PROBLEM gcs: '), 120_000);
   await gcs.start();
   const once = await world.pitrail('archive', '--once');
   assert.equal(once.code, 0, `the first one who asks finds it back: ${once.stderr}`);
+  const after = await world.status();
+  assert.equal(after.segmentsArchived, before.segmentsArchived + 1);
+  assert.equal(after.archivedThrough?.binlog, binlog);
   const held = await Promise.all(opened.map(contents));
-  assert.deepEqual(held[2], held[0]);
+  for (const other of held) assert.deepEqual(other, held[0]);
+  assert.deepEqual(await segmentsIn(opened[2] ?? assert.fail()), closed);
+});
+
+test('status --watch in a pipe is plain text, and Ctrl-C ends it with what the last look found', async () => {
+  await until('it sees that all is well again', async () => lastLook().includes('\nshop: all is well\n'));
+  const { code, stdout, stderr } = (await watch?.interrupt()) ?? assert.fail();
+  watch = undefined;
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.doesNotMatch(stdout.replaceAll('\n', ''), /\p{Cc}/u, 'no control characters but line feeds');
+  assert.ok(stdout.endsWith('\n\n'), 'no look is cut off');
+  await world.entity().signal('pause', {});
+  const lines = watchPitrail(['--config', world.config, '--json', 'status', '--watch', '--every', '1']);
+  await until('two looks are told', async () => lines.stdout().split('\n').length > 2, 120_000);
+  const paused = await lines.interrupt();
+  await world.entity().signal('resume', {});
+  assert.deepEqual([paused.code, paused.stderr], [75, '']);
+  for (const line of paused.stdout.trimEnd().split('\n')) {
+    const { clusters } = JSON.parse(line) as { clusters: { problems: { code: string }[] }[] };
+    assert.deepEqual(
+      clusters[0]?.problems.map((problem) => problem.code),
+      ['Paused'],
+    );
+  }
 });
 
 test('the bucket at GCS and the key are enough to restore: no source, no other store, no Temporal', async () => {
