@@ -23,6 +23,10 @@ export interface LocateDocument {
 
 export interface RestoreDocument {
   readonly status: 'restored';
+  /** The store that the base came from, and those that were planned with. */
+  readonly store: string;
+  readonly stores: readonly string[];
+  readonly falloverCount: number;
   readonly gtidExecuted: string;
   readonly lastApplied: { readonly gtid: string; readonly committedAt: string | null } | null;
   readonly seconds: {
@@ -51,5 +55,9 @@ export interface StatusDocument {
 
 export interface VerifyDocument {
   readonly verdict: 'whole' | 'not-whole';
-  readonly stores: readonly unknown[];
+  readonly stores: readonly { readonly store: string; readonly segments: number; readonly backups: number }[];
+  readonly comparisons: readonly {
+    readonly stores: readonly string[];
+    readonly verdict: 'equal' | 'different';
+  }[];
 }

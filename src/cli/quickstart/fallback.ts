@@ -31,6 +31,8 @@ export interface FallbackResult {
   readonly temporalUi: string;
   /** From the loss of the store to the first binlog that is archived without it. */
   readonly failoverSeconds: number;
+  /** What `verify --deep` says of the stores, once the lost one was back. */
+  readonly verified: VerifyDocument;
   readonly restored: RestoreDocument;
   readonly steps: readonly StepRecord[];
   readonly seconds: number;
@@ -67,7 +69,7 @@ export async function runFallback(
     loseStore(world, s3),
   );
   await story.step('It comes back, and gets what it lacks', status, () => storeComesBack(world, s3, traffic));
-  await story.step(
+  const verified = await story.step(
     'Prove that every store is whole and all hold the same',
     pitrail.line(['verify', '--deep']),
     () => proveEqual(world),
@@ -84,6 +86,7 @@ export async function runFallback(
     dir,
     temporalUi: world.temporal.ui,
     failoverSeconds,
+    verified,
     restored,
     steps: story.records,
     seconds: Math.round(performance.now() - begunAt) / 1000,
@@ -172,9 +175,10 @@ async function untilRoutes(world: World, what: string, isSo: (routes: Routes) =>
 }
 
 async function proveEqual({ pitrail }: World) {
-  const { verdict, stores } = await pitrail.json<VerifyDocument>(['verify', '--deep']);
+  const verified = await pitrail.json<VerifyDocument>(['verify', '--deep']);
+  const { stores } = verified;
   return {
-    value: verdict,
+    value: verified,
     facts: [
       `${formatCount(stores.length, 'store')}: every object read, decrypted and scanned; the same transactions, the same digests`,
     ],
