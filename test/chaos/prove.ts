@@ -8,6 +8,7 @@ import { tableChecksums } from '../support/workload.ts';
 import type { HandoffWorld } from '../workflow/handoff-world.ts';
 import type { ChaosWorld } from './chaos-world.ts';
 import { acknowledgedIn } from './held.ts';
+import { judgeOnce } from './once.ts';
 import type { Invariant } from './scenario.ts';
 
 /** A server that holds exactly what was archived; null where none does, and rows are not compared. */
@@ -95,17 +96,18 @@ async function proveRows(restored: TestMysql, truth: TestMysql, store: string): 
   };
 }
 
-/** Restores count no transaction twice by themselves: here the segments themselves are counted. */
+/** Restores count no transaction twice by themselves: here the logs themselves are counted. */
 async function proveOnce(store: ObjectStore): Promise<Invariant> {
-  const segments = (await openCatalog(store).read()).allSegments();
-  const transactions = segments.reduce((sum, { segment }) => sum + BigInt(segment.transactions), 0n);
-  const distinct = GtidSet.unionAll(segments.map(({ segment }) => GtidSet.parse(segment.gtids))).count();
-  const names = segments.map(({ segment }) => `${segment.serverUuid}/${segment.binlog}/${segment.createdAt}`);
-  const twice = names.filter((log, index) => names.indexOf(log) < index);
+  const state = await openCatalog(store).read();
+  const { faults, logs, transactions, repeats } = judgeOnce(state.allSegments(), state.handoffs());
+  const again = repeats.map(({ binlog, repeated }) => `${repeated} of them again in ${binlog} of an heir`);
   return {
-    name: `no log stands twice in ${store.id}`,
-    ok: twice.length === 0 && transactions >= distinct,
-    detail: `${segments.length} logs with ${transactions} transactions, ${distinct} of them distinct`,
+    name: `in ${store.id} each transaction lies once in the logs of one server, and again only in an heir's first log behind a handoff`,
+    ok: faults.length === 0 && logs > 0 && transactions > 0n,
+    detail:
+      faults.length === 0
+        ? [`${logs} logs with ${transactions} transactions`, ...again].join(', ')
+        : faults.join('; ').slice(0, 600),
   };
 }
 
