@@ -1,3 +1,6 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { startGcs } from '../support/gcs.ts';
@@ -19,10 +22,35 @@ export interface Bucket {
   stop(): Promise<void>;
 }
 
+/** A bucket that takes objects in parts. */
+export interface S3Bucket extends Bucket {
+  /** Keys of uploads that are neither completed nor aborted, as the server lists them. */
+  openUploads(): Promise<string[]>;
+  /** How many parts of such uploads lie on its disk, whether it runs or not. */
+  partsOnDisk(): Promise<number>;
+}
+
 /** A bucket of versitygw, id `far`. */
-export async function startS3Bucket(): Promise<Bucket> {
+export async function startS3Bucket(): Promise<S3Bucket> {
   const { s3, cable, bucket, entry, stop } = await startFarStore();
-  return { id: 'far', entry, cable, store: bucket, kill: s3.kill, start: s3.start, stop };
+  return {
+    ...{ id: 'far', entry, cable, store: bucket, kill: s3.kill, start: s3.start, stop },
+    async openUploads() {
+      const client = s3.client();
+      try {
+        const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: s3.bucket }));
+        return Uploads.map(({ Key = '' }) => Key);
+      } finally {
+        client.destroy();
+      }
+    },
+    async partsOnDisk() {
+      // versitygw: a folder for each upload, in it a file for each part, by number.
+      const uploads = join(s3.folder, s3.bucket, '.sgwtmp', 'multipart');
+      const names = await readdir(uploads, { recursive: true, withFileTypes: true });
+      return names.filter((entry) => entry.isFile() && /^[0-9]+$/.test(entry.name)).length;
+    },
+  };
 }
 
 /** A bucket of fake-gcs-server, id `gcs`. */
@@ -53,11 +81,11 @@ export async function startGcsBucket(): Promise<Bucket> {
 }
 
 /** Starts buckets for a scenario, and stops them after it, also where it breaks off. */
-export async function withBuckets<T>(
-  starts: readonly (() => Promise<Bucket>)[],
-  run: (...buckets: readonly Bucket[]) => Promise<T>,
+export async function withBuckets<B extends Bucket, T>(
+  starts: readonly (() => Promise<B>)[],
+  run: (...buckets: readonly B[]) => Promise<T>,
 ): Promise<T> {
-  const buckets: Bucket[] = [];
+  const buckets: B[] = [];
   try {
     for (const start of starts) buckets.push(await start());
     return await run(...buckets);

@@ -13,6 +13,7 @@ import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { probeStore } from '../../src/storage/probe.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { connectionsShared } from './connections.ts';
 import { openSessions } from './gcs-sessions.ts';
 import {
   type Fault,
@@ -126,6 +127,12 @@ async function refusing(
     },
   };
 }
+
+test('small objects share connections: one after the other a single one, all at once no more than 64', async () => {
+  const store = open(`http://127.0.0.1:${cable.port}`, { timeouts: { connectMs: 10_000, idleMs: 60_000 } });
+  await connectionsShared(store, cable);
+  await store.close();
+});
 
 test('a connection that is cut while bytes go up costs a retry, not a byte', async () => {
   for (const [index, size] of [3 * MIB, 5 * CHUNK_BYTES + 11].entries()) {

@@ -5,16 +5,19 @@ import { inspect } from 'node:util';
 import {
   AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
+  ListPartsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../../src/domain/errors.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { probeStore } from '../../src/storage/probe.ts';
+import { DEFAULT_TIMEOUTS } from '../../src/storage/s3/client.ts';
 import { PART_BYTES } from '../../src/storage/s3/parts.ts';
 import { openS3Store } from '../../src/storage/s3/store.ts';
 import { assertNoCanary } from '../support/canary.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { connectionsShared } from './connections.ts';
 import { type HttpFaults, httpFaults, PASS, type SeenRequest, s3ErrorBody } from './http-fault.ts';
 import { bodyOf, gather, keysUnder, sha256 } from './store-bodies.ts';
 
@@ -272,6 +275,62 @@ test('an upload that cannot be aborted says so, beside what went wrong', async (
     new AbortMultipartUploadCommand({ Bucket: server.bucket, Key: 'abort/object', UploadId: uploadId }),
   );
   client.destroy();
+});
+
+/** Parts of uploads that are neither completed nor aborted, as the server lists them. */
+async function openParts(): Promise<string[]> {
+  const client = server.client();
+  try {
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: server.bucket }));
+    const listed = Uploads.map(async ({ Key, UploadId }) => {
+      const { Parts = [] } = await client.send(
+        new ListPartsCommand({ Bucket: server.bucket, Key, UploadId }),
+      );
+      return Parts.map(({ PartNumber }) => `${Key} ${PartNumber}`);
+    });
+    return (await Promise.all(listed)).flat();
+  } finally {
+    client.destroy();
+  }
+}
+
+test('parts that a store which was away could not remove are removed before the next upload', async () => {
+  for (const [index, next] of [10, PART_BYTES + 1].entries()) {
+    const key = `away/${index}`;
+    faults.decide = ({ query, method }) =>
+      query.get('partNumber') === '2' || method === 'DELETE' ? { kind: 'break' } : PASS;
+    const bytes = randomBytes(2 * PART_BYTES);
+    const error = await refused(faulty.create(key, bodyOf(bytes)), 'unavailable', 'StoreUnreachable');
+    assert.match(error.message, /could not be removed/);
+    assert.deepEqual(await openParts(), [`${key} 1`]);
+    await refused(
+      faulty.create('away/too-early', bodyOf(randomBytes(10))),
+      'unavailable',
+      'StoreUnreachable',
+    );
+    assert.deepEqual(await openParts(), [`${key} 1`]);
+    faults.decide = () => PASS;
+    await faulty.create(`${key}-next`, bodyOf(randomBytes(next)));
+    assert.deepEqual(await openParts(), []);
+    assert.equal((await faulty.create(key, bodyOf(bytes))).status, 'created');
+    await assertStored(key, bytes);
+  }
+});
+
+test('small objects share connections: one after the other a single one, all at once no more than 64', async () => {
+  const keeping = await startS3(undefined, { connections: 'kept' });
+  const line = await tcpProxy(keeping);
+  const store = open(`http://127.0.0.1:${line.port}`, {
+    credentials: async () => keeping.credentials,
+    timeouts: DEFAULT_TIMEOUTS,
+  });
+  try {
+    await connectionsShared(store, line);
+  } finally {
+    await store.close();
+    await line.stop();
+    await keeping.stop();
+  }
 });
 
 test('when the answer to a creation is lost, the object is found to exist, and is whole', async () => {

@@ -18,6 +18,8 @@ export interface TestS3Options {
   readonly tls?: { readonly certificate: Certificate; readonly caPem: string };
   /** Keeps the versions of objects, where a bucket asks for it. */
   readonly versions?: 'kept' | 'none';
+  /** Keeps connections open between requests, as S3 does; versitygw itself closes each after its answer. */
+  readonly connections?: 'kept' | 'closed';
 }
 
 export interface S3Account {
@@ -124,7 +126,7 @@ export async function startS3(bucket = 'pitrail', options: TestS3Options = {}): 
 /** Accounts go by a file, as the gateway keeps them itself: arguments can be read by everyone on the host. */
 async function extraArguments(
   dir: string,
-  { users, tls, versions }: TestS3Options,
+  { users, tls, versions, connections }: TestS3Options,
 ): Promise<{ readonly gateway: readonly string[]; readonly posix: readonly string[] }> {
   const gateway: string[] = [];
   if (users !== undefined) {
@@ -144,6 +146,7 @@ async function extraArguments(
     await writeFile(key, tls.certificate.key, { mode: 0o600 });
     gateway.push('--cert', cert, '--key', key);
   }
+  if (connections === 'kept') gateway.push('--keep-alive');
   if (versions !== 'kept') return { gateway, posix: [] };
   await mkdir(join(dir, 'versions'));
   return { gateway, posix: ['--versioning-dir', join(dir, 'versions')] };

@@ -28,6 +28,8 @@ export interface TcpProxy {
   readonly port: number;
   /** Connections open now. */
   connections(): number;
+  /** Connections accepted so far, also those that have ended. */
+  accepted(): number;
   /** Bytes passed so far, over all connections. */
   passed(direction: Direction): number;
   setWeather(weather: Weather): void;
@@ -55,6 +57,7 @@ interface State {
   target: Target;
   weather: Weather;
   changed: PromiseWithResolvers<void>;
+  accepted: number;
   readonly passed: Record<Direction, number>;
   readonly traps: Trap[];
   readonly pairs: Set<Pair>;
@@ -71,6 +74,7 @@ export async function tcpProxy(target: Target): Promise<TcpProxy> {
     target,
     weather: { kind: 'clear' },
     changed: Promise.withResolvers(),
+    accepted: 0,
     passed: { 'to-server': 0, 'to-client': 0 },
     traps: [],
     pairs: new Set(),
@@ -93,6 +97,7 @@ export async function tcpProxy(target: Target): Promise<TcpProxy> {
     host: '127.0.0.1',
     port: address.port,
     connections: () => state.pairs.size,
+    accepted: () => state.accepted,
     passed: (direction) => state.passed[direction],
     setWeather,
     retarget(next) {
@@ -134,6 +139,7 @@ function accept(client: Socket, state: State): void {
     resetSocket(client);
     return;
   }
+  state.accepted += 1;
   const server = createConnection({ ...state.target, allowHalfOpen: true });
   const pair: Pair = { client, server };
   state.pairs.add(pair);

@@ -1,6 +1,5 @@
 import { crc32 } from 'node:zlib';
 import {
-  AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -8,18 +7,18 @@ import {
 } from '@aws-sdk/client-s3';
 import { crcToBase64 } from '../checksum.ts';
 import type { Part } from '../parts.ts';
-import { storeUnreachable, withAftermath } from '../refusals.ts';
+import { storeUnreachable } from '../refusals.ts';
+import { abort, abortAfter } from './abort.ts';
 import { withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error, s3Failure } from './errors.ts';
 import { partsInFlight } from './parts.ts';
 import type { Upload } from './task.ts';
 
-const ABORT_TIMEOUT_MS = 30_000;
-
 /**
  * Uploads an object in parts, some at a time. Nothing is visible before the end; a failure aborts
- * the upload, so that no part stays. A crash leaves parts, invisible, to the bucket's lifecycle rule.
+ * the upload, at once or when the store is back, so that no part stays. A crash leaves parts, invisible, to the
+ * bucket's lifecycle rule.
  */
 export async function putParts(
   task: Upload,
@@ -33,9 +32,9 @@ export async function putParts(
     task.digest.checkLength(task.objectKey, task.options.lengthBytes);
     status = await complete(task, uploadId, parts);
   } catch (error) {
-    throw await abortAfter(task, uploadId, error);
+    throw await abortAfter(task.bucket, { objectKey: task.objectKey, uploadId }, error);
   }
-  if (status === 'exists') await abort(task, uploadId);
+  if (status === 'exists') await abort(task.bucket, { objectKey: task.objectKey, uploadId });
   return status;
 }
 
@@ -144,32 +143,5 @@ async function complete(
       throw storeUnreachable(bucket.location, 'the upload was ended by somebody else');
     }
     throw s3Error(bucket.location, 's3:PutObject', error, options.signal);
-  }
-}
-
-async function abort({ bucket, objectKey }: Upload, uploadId: string): Promise<void> {
-  const command = new AbortMultipartUploadCommand({
-    Bucket: bucket.name,
-    Key: objectKey,
-    UploadId: uploadId,
-  });
-  try {
-    await bucket.client.send(command, { abortSignal: AbortSignal.timeout(ABORT_TIMEOUT_MS) });
-  } catch (error) {
-    // Gone already: ended by the object that was made of it, or by a lifecycle rule.
-    if (s3Failure(error).code === 'NoSuchUpload') return;
-    throw s3Error(bucket.location, 's3:AbortMultipartUpload', error);
-  }
-}
-
-/** Aborts after a failure, which is what counts; that parts stayed behind is added to it. */
-async function abortAfter(task: Upload, uploadId: string, failure: unknown): Promise<unknown> {
-  try {
-    await abort(task, uploadId);
-    return failure;
-  } catch (error) {
-    const note =
-      'The parts sent so far could not be removed and take space until a lifecycle rule ends the upload.';
-    return withAftermath(failure, error, note, { uploadId });
   }
 }

@@ -13,6 +13,7 @@ export function openS3Store(config: S3StoreConfig): ObjectStore {
     name: config.bucket,
     location: s3Location(config),
     idleMs: (config.timeouts ?? DEFAULT_TIMEOUTS).idleMs,
+    leftBehind: new Map(),
   };
   return new BucketStore(config.id, config.prefix ?? '', {
     kind: 's3',

@@ -4,6 +4,7 @@ import { BodyDigest } from '../body-digest.ts';
 import { crcToBase64 } from '../checksum.ts';
 import type { CreateOptions, CreateOutcome } from '../object-store.ts';
 import { type Cut, cutParts, sendCut } from '../parts.ts';
+import { abortLeftBehind } from './abort.ts';
 import { type Bucket, withSignal } from './bucket.ts';
 import { createdOrExists } from './conflict.ts';
 import { s3Error } from './errors.ts';
@@ -27,8 +28,14 @@ export function upload(
   return sendCut(parts, {
     options,
     digest: task.digest,
-    whole: (bytes) => putWhole(task, bytes),
-    parts: (first, rest) => putParts(task, first, rest),
+    async whole(bytes) {
+      await abortLeftBehind(bucket);
+      return putWhole(task, bytes);
+    },
+    async parts(first, rest) {
+      await abortLeftBehind(bucket);
+      return putParts(task, first, rest);
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 import { GtidSet } from '../../../src/domain/gtid-set.ts';
 import { addNoise, startWorkload } from '../../support/workload.ts';
 import { until } from '../../workflow/archive-world.ts';
-import { type Bucket, startGcsBucket, startS3Bucket, withBuckets } from '../buckets.ts';
+import { type Bucket, type S3Bucket, startGcsBucket, startS3Bucket, withBuckets } from '../buckets.ts';
 import { type ChaosWorld, QUIET, startChaosWorld, stopwatch } from '../chaos-world.ts';
 import { proveDrained } from '../drain.ts';
 import { acknowledgedIn, untilArchived } from '../held.ts';
@@ -117,23 +117,45 @@ export const storeDiesInUpload: Scenario = {
   run: () => withBuckets([startS3Bucket], dieInUpload),
 };
 
-async function dieInUpload(far: Bucket): Promise<ScenarioFindings> {
+async function dieInUpload(far: S3Bucket): Promise<ScenarioFindings> {
   const world = await startChaosWorld({ ...OPTIONS, buckets: [far] });
   try {
     await untilArchived(world.stores, await world.mysql.gtidExecuted());
-    // Random bytes do not get smaller: the upload takes several parts.
+    // Random bytes do not get smaller: the upload takes several parts, and some seconds for each of them.
     await addNoise(world.mysql, 24);
+    far.cable.setWeather({ kind: 'throttle', bytesPerSecond: 3 * 1024 * 1024 });
     await world.mysql.run('FLUSH BINARY LOGS');
     const committed = await world.mysql.gtidExecuted();
-    const sent = far.cable.passed('to-server');
-    await until('a part is under way', async () => far.cable.passed('to-server') > sent + 12 * 1024 * 1024);
+    await until('parts were sent', async () => (await far.partsOnDisk()) > 0);
     await far.kill();
-    const took = stopwatch();
+    // Nothing changes on its disk any more: an upload that was completed or aborted has no parts there.
+    const parts = await far.partsOnDisk();
+    far.cable.setWeather({ kind: 'clear' });
+    await until('the upload is given up', async () => (await circuitOf(world, far)) !== 'closed', 120_000);
     await far.start();
+    const took = stopwatch();
     await untilArchived(world.stores, committed, 180_000);
     const recoverySeconds = took();
-    return await proveDrained(world, recoverySeconds);
+    const findings = await proveDrained(world, recoverySeconds);
+    const uploads = await far.openUploads();
+    const more: Invariant[] = [
+      {
+        name: 'the store died with parts of an upload that was not completed',
+        ok: parts > 0,
+        detail: `${parts} parts lay on its disk`,
+      },
+      {
+        name: 'no upload is left open in it',
+        ok: uploads.length === 0,
+        detail: `it lists ${uploads.length} open uploads`,
+      },
+    ];
+    return { ...findings, invariants: [...findings.invariants, ...more] };
   } finally {
     await world.stop();
   }
+}
+
+async function circuitOf(world: ChaosWorld, { id }: S3Bucket): Promise<string | undefined> {
+  return (await world.status()).stores.find(({ store }) => store === id)?.circuit.kind;
 }
