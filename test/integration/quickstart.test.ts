@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { FallbackResult } from '../../src/cli/quickstart/fallback.ts';
 import type { QuickstartResult } from '../../src/cli/quickstart/run.ts';
 import { formatSeconds } from '../../src/cli/words.ts';
+import { GtidSet } from '../../src/domain/gtid-set.ts';
 import { documentOf, pitrail } from './cli-run.ts';
 
 test('the accident is found, and the server restored to just before it', async () => {
@@ -13,6 +14,16 @@ test('the accident is found, and the server restored to just before it', async (
   const result = documentOf<QuickstartResult>(run);
   assert.equal(result.status, 'proved');
   assert.ok(result.tables.length >= 4);
+  assert.ok(
+    result.tables.some(({ table }) => table === 'shop.order_items'),
+    'the lost one is among them',
+  );
+  for (const { table, rows, checksum } of result.tables)
+    assert.ok(rows > 0 && checksum !== null && checksum !== '0', `${table}: ${rows} rows, ${checksum}`);
+  const restored = GtidSet.parse(result.restored.gtidExecuted);
+  assert.ok(restored.intersect(GtidSet.parse(result.accident)).isEmpty, 'the accident is not in it');
+  const { lastApplied } = result.restored;
+  assert.ok(lastApplied !== null && GtidSet.parse(lastApplied.gtid).isSubsetOf(restored));
   await assert.rejects(access(result.dir));
 });
 
