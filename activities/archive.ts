@@ -1,4 +1,4 @@
-import { type AcceptedGap, acceptGap } from '../src/archiving/accept-gap.ts';
+import { type AcceptedGap, acceptGap, askEveryStore } from '../src/archiving/accept-gap.ts';
 import { auditGap, auditRefusal } from '../src/archiving/audit-archive.ts';
 import { commitSegment, type Signature } from '../src/archiving/commit.ts';
 import { type DiscoverOptions, discover, stageClosed, viewSource } from '../src/archiving/discover.ts';
@@ -247,10 +247,11 @@ async function commitStored(
   return { serverUuid, binlog, timeline, lastCommit, gtids };
 }
 
-function acceptLetter(context: ArchiveSourceContext, input: AcceptGapInput): Promise<AcceptedGap> {
+async function acceptLetter(context: ArchiveSourceContext, input: AcceptGapInput): Promise<AcceptedGap> {
   const { acceptance, givenUp, reason, stores } = input;
   const { repositories } = context;
   const sign = signHeld('host', input);
+  await askEveryStore(repositories);
   return context.withSession(async (session) => {
     // Looked at anew: what was archived, staged or purged since the letter was written decides what is lost.
     const look = { ...context, stores, session, setAside: [], givenUp };

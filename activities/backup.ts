@@ -116,7 +116,7 @@ async function backupContext(
   beat: Beat,
 ): Promise<BackupContext> {
   const found = await resources.source(cluster, source);
-  assertCloneable(found.source);
+  assertCloneable(found.source, found.cluster.sources);
   return {
     connect: found.connect,
     stagingDir: found.source.stagingDir,

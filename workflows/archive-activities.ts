@@ -61,7 +61,7 @@ export function storeTries(host: string): Pick<ArchiveHostActivities, StoreTry> 
   return proxyActivities<ArchiveHostActivities>({ ...SHORT, retry: STORE_RETRY, taskQueue: hostQueue(host) });
 }
 
-type OnceOnly = 'stageClosed' | 'auditSwitch' | 'validateSwitch';
+type OnceOnly = 'acceptGap' | 'stageClosed' | 'auditSwitch' | 'validateSwitch';
 
 /** As `hostActivities`, tried once: for what the next round does again. */
 export function hostActivitiesOnce(host: string): Pick<ArchiveHostActivities, OnceOnly> {

@@ -4,7 +4,7 @@ import type { LogRef } from '../src/archiving/staging.ts';
 import type { AppError } from '../src/domain/errors.ts';
 import { isBinlogName, parseServerUuid } from '../src/domain/identity.ts';
 import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
-import { hostActivities, storeActivities } from './archive-activities.ts';
+import { hostActivitiesOnce, storeActivities } from './archive-activities.ts';
 import { noteFailure, noteStoreFailure } from './archive-circuits.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 import { held } from './archive-hold.ts';
@@ -76,7 +76,7 @@ async function accept(
   const givenUp = [...entity.givenUp, ...givenUpTogether(entity)];
   const acceptance = { letter: refOf(letter), gives };
   const { heads } = entity;
-  const outcome = await hostActivities(host).acceptGap({
+  const outcome = await hostActivitiesOnce(host).acceptGap({
     ...held(entity),
     stores: looksOf(entity),
     heads,

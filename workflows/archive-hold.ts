@@ -1,4 +1,5 @@
 import { condition } from '@temporalio/workflow';
+import type { StoreStanding } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { handedAway, inReserve } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
@@ -7,7 +8,7 @@ import type { ArchiveEntity } from './archive-entity.ts';
 /**
  * Takes the epoch of the archive where this entity has none, and keeps it from then on, also in the
  * next run: read again on the way, a handoff would be undone by the writer that it fences. Asked again
- * only where a handoff was made, or where a store that could not be asked answers.
+ * only where a handoff was made or seen, or where a store that could not be asked answers.
  *
  * @throws refused `HandedAway` where the source was handed to another, `InReserve` where nothing was handed to
  *   it yet: asked again by the next round
@@ -36,6 +37,18 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
   }
   if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
   if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);
+}
+
+/**
+ * Has it asked anew who may write where a catalog has got beyond the epoch of this source: another source of the cluster
+ * switched the stores, or the archive was handed over. An entry would be refused there, and until one is to be written
+ * this source would go by stores that do not count any more.
+ */
+export function noteRaised(entity: ArchiveEntity, standings: readonly StoreStanding[]): void {
+  const { hold } = entity;
+  if (hold.kind !== 'held') return;
+  const isBeyond = ({ status, epoch }: StoreStanding) => status === 'read' && (epoch ?? 0) > hold.epoch;
+  if (standings.some(isBeyond)) entity.reclaimAsked = true;
 }
 
 /** True where a store may be asked that could not be when the epoch was taken: a handoff may stand there. */

@@ -8,7 +8,7 @@ import { adoptBoundaries } from './archive-boundaries.ts';
 import { noteFailure, onStore } from './archive-circuits.ts';
 import { carryOutDecisions, noteProblems, setAsideOf, writeLetters } from './archive-dead-letters.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
-import { claimOnce } from './archive-hold.ts';
+import { claimOnce, noteRaised } from './archive-hold.ts';
 import { isCountingBusy, logsInLanes, startLanes } from './archive-lanes.ts';
 import { adoptStandings, adoptStores, circuitOf, countingStores, looksOf } from './archive-records.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
@@ -35,11 +35,15 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   const settings = await controlActivities().archiveSettings(entity.input);
   entity.host = settings.host;
   adoptStores(entity, settings.stores);
-  await tryStoresIfAsked(entity, settings);
+  // Also where nothing else is to be done: who stands by, or whose server is gone, knows all the same when a store is back.
+  startLanes(entity, settings, { archive: [], stores: [] });
+  await tryStoresIfAsked(entity);
   await claimOnce(entity, settings.host);
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
+  noteRaised(entity, found.stores);
+  await claimOnce(entity, settings.host);
   await switchStores(entity, settings, found);
   // Before all that may fail: the server purges all the same.
   const ready = await stage(entity, settings, found);

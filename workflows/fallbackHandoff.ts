@@ -6,9 +6,9 @@ import { decode } from './decode.ts';
 import { handoffControl, handoffStores } from './handoff-activities.ts';
 import { decide } from './handoff-decide.ts';
 import { noteOf, noteOfFailure } from './handoff-note.ts';
-import { draftOf, finished, refusalOf, settledResult } from './handoff-result.ts';
+import { draftOf, finished, refusalOf, settledResult, standingNow } from './handoff-result.ts';
 import { type Decided, enter, type HandOff, type HandoffRun } from './handoff-run.ts';
-import { isOutdated, type Locked, lock, switchOver, takeNewBase } from './handoff-switch.ts';
+import { isOutdated, type Locked, lock, type NewBase, switchOver, takeNewBase } from './handoff-switch.ts';
 import { validate } from './handoff-validate.ts';
 import { handoffProgress } from './messages.ts';
 import { nowText } from './now.ts';
@@ -54,8 +54,7 @@ async function handOver(run: HandoffRun): Promise<HandoffResult> {
     if (isDry || decision.kind === 'stay') return settledResult(run, decided);
     if (decision.kind === 'wait' || decision.kind === 'refuse') throw refusalOf(run, decided);
     if (decision.kind === 'already-done') {
-      const stores = standingIn(decided, decision.epoch);
-      return await behindBoundary(run, decided, { written: [], stoodIn: stores, later: [] });
+      return await behindBoundary(run, decided, standingNow(decided, decision.epoch));
     }
     const locked = await tryToLock(run, decided, decision);
     if (locked !== 'outdated') return await behindBoundary(run, decided, locked);
@@ -79,15 +78,10 @@ async function behindBoundary(run: HandoffRun, decided: Decided, locked: Locked)
   enter(run, 'switch');
   await switchOver(run, decided.facts.current.source);
   const handoff = { epoch: draft.epoch, store: draft.provenBy };
-  const backup = draft.continuity === 'resync' ? await takeNewBase(run, handoff) : null;
+  const base: NewBase =
+    draft.continuity === 'resync' ? await takeNewBase(run, handoff) : { kind: 'not-needed' };
   enter(run, 'validate');
   const validation = await validate(run, handoff);
   enter(run, 'done');
-  return finished(draft, backup, validation);
-}
-
-function standingIn({ facts }: Decided, epoch: number): readonly string[] {
-  return facts.stores.flatMap((manifest) =>
-    manifest.kind === 'read' && manifest.lastHandoff?.epoch === epoch ? [manifest.store] : [],
-  );
+  return finished(draft, base, validation);
 }

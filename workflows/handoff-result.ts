@@ -3,16 +3,15 @@ import { oneLine } from '../src/domain/routing/catalog-view.ts';
 import type { StandingHandoff } from '../src/domain/routing/handoff-facts.ts';
 import type { HandoffDecision } from '../src/domain/routing/handoff-plan.ts';
 import type { Reconciliation } from '../src/domain/routing/handoff-reconcile.ts';
-import { gtidsOf, refusalWords } from '../src/domain/routing/handoff-words.ts';
-import type { TakeBackupResult } from './contracts/backup.ts';
+import { gtidsOf, isForNow, refusalWords } from '../src/domain/routing/handoff-words.ts';
 import type { HandoffReconciliation, HandoffResult, HandoffValidation } from './contracts/handoff.ts';
 import type { Decided, HandoffRun } from './handoff-run.ts';
-import { handoffRefused, type Locked } from './handoff-switch.ts';
+import { handoffRefused, type Locked, type NewBase } from './handoff-switch.ts';
 import { nowText } from './now.ts';
 
 /** A handoff whose boundary stands, before it is validated. */
 export interface HandoffDraft
-  extends Omit<HandoffResult, 'epoch' | 'validation' | 'backupId' | 'finishedAt'> {
+  extends Omit<HandoffResult, 'epoch' | 'validation' | 'backupId' | 'baseMissing' | 'finishedAt'> {
   readonly epoch: number;
   /** The store by which it is validated: one that has the boundary. */
   readonly provenBy: string;
@@ -40,14 +39,14 @@ export function draftOf(run: HandoffRun, decided: Decided, locked: Locked, fence
     continuity,
     stores: locked,
     provenBy,
-    detail: '',
+    detail: lackWords(decided, locked),
     fencedAt: isNew ? fencedAt : null,
   };
 }
 
 export function finished(
   { provenBy: _provenBy, ...draft }: HandoffDraft,
-  backup: TakeBackupResult | null,
+  base: NewBase,
   validation: HandoffValidation,
 ): HandoffResult {
   const { from, to, epoch, outcome } = draft;
@@ -57,9 +56,10 @@ export function finished(
       : `${to} holds the archive already, since epoch ${epoch}.`;
   return {
     ...draft,
-    backupId: backup?.backupId ?? null,
+    backupId: base.kind === 'taken' ? base.backupId : null,
+    baseMissing: base.kind === 'missing' ? base.why : null,
     validation,
-    detail: `${did} ${validation.detail}`,
+    detail: `${did} ${validation.detail}${draft.detail}${baseWords(to, base)}`,
     finishedAt: nowText(),
   };
 }
@@ -68,23 +68,63 @@ export function finished(
 export function settledResult(run: HandoffRun, decided: Decided): HandoffResult {
   const { decision } = decided.plan;
   const boundary = decision.kind === 'hand-off' ? decision.boundary : null;
+  const stores = placesOf(decided);
   return {
     ...commonOf(run, decided),
     outcome: outcomeOf(decision),
     epoch: decision.kind === 'already-done' ? decision.epoch : (boundary?.epoch ?? null),
     reason: boundary?.reason ?? null,
     continuity: decision.kind === 'hand-off' ? decision.continuity : null,
-    stores: {
-      written: boundary?.write.map(({ store }) => store) ?? [],
-      stoodIn: boundary?.standsIn ?? [],
-      later: boundary?.later ?? [],
-    },
+    stores,
     backupId: null,
+    baseMissing: null,
     validation: null,
-    detail: decisionWords(run, decision),
+    detail: decisionWords(run, decision) + lackWords(decided, stores),
     fencedAt: null,
     finishedAt: nowText(),
   };
+}
+
+function baseWords(to: string, base: NewBase): string {
+  if (base.kind !== 'missing') return '';
+  return ` The history of ${to} has no base backup, and nothing of it can be restored before it has: ${base.why}`;
+}
+
+/** Where the boundary of a handoff that was made before stands, and which stores still lack it. */
+export function standingNow({ facts }: Decided, epoch: number): Locked {
+  const [stoodIn, later]: [string[], string[]] = [[], []];
+  for (const manifest of facts.stores) {
+    const has = manifest.kind === 'read' && manifest.lastHandoff?.epoch === epoch;
+    (has ? stoodIn : later).push(manifest.store);
+  }
+  return { written: [], stoodIn, later };
+}
+
+/** Where the boundary would be written, and where it stands. */
+function placesOf(decided: Decided): Locked {
+  const { decision } = decided.plan;
+  switch (decision.kind) {
+    case 'hand-off': {
+      const { write, standsIn, later } = decision.boundary;
+      return { written: write.map(({ store }) => store), stoodIn: standsIn, later };
+    }
+    case 'already-done':
+      return standingNow(decided, decision.epoch);
+    case 'stay':
+    case 'wait':
+    case 'refuse':
+      return { written: [], stoodIn: [], later: [] };
+    default:
+      return assertNever(decision);
+  }
+}
+
+/** What it means that stores which count lack the boundary; empty where none does. */
+function lackWords({ facts }: Decided, { later }: Pick<Locked, 'later'>): string {
+  const counting = facts.stores.filter(({ store, policy }) => policy === 'required' && later.includes(store));
+  if (counting.length === 0) return '';
+  const lacks = counting.map((it) => (it.kind === 'unread' ? `${it.store} (${it.code})` : it.store));
+  return ` Nothing counts as archived before ${lacks.join(', ')} can take it, too.`;
 }
 
 /** Why nothing was handed over. */
@@ -100,6 +140,15 @@ export function refusalOf(run: HandoffRun, { plan }: Decided): AppError {
     });
   }
   const reasons = decision.kind === 'refuse' ? decision.reasons : [];
+  if (isForNow(reasons)) {
+    return new AppError({
+      code: 'NoRequiredStore',
+      kind: 'unavailable',
+      message: `${reasons.map(refusalWords).join(' ')} Nothing was handed over.`,
+      hint: 'Bring one of them back (pitrail check says what is wrong), and try again.',
+      facts: { to: run.request.to, reasons: reasons.map(refusalWords) },
+    });
+  }
   return handoffRefused(run, reasons.map(refusalWords), {
     lostGtids: gtidsOf(reasons, 'lost-transactions'),
     errantGtids: gtidsOf(reasons, 'errant-transactions'),

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { AppError } from '../src/domain/errors.ts';
 import { boundaryDetail } from '../src/domain/routing/handoff-words.ts';
+import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
 import type { HandoffName } from '../src/handoff/validation.ts';
 import { describeFailure } from './archive-failures.ts';
 import type { TakeBackupResult } from './contracts/backup.ts';
@@ -49,10 +50,15 @@ export async function lock(run: HandoffRun, { facts, plan }: Decided, handOff: H
       await handoffStores().writeBoundary({ cluster, entry });
       return { ...locked, written: [...locked.written, store] };
     } catch (error) {
-      if (!isFenced || isCancellation(error) || describeFailure(error).kind !== 'unavailable') throw error;
+      if (!isFenced || isCancellation(error) || !isAway(describeFailure(error))) throw error;
       return { ...locked, later: [...locked.later, store] };
     }
   }, Promise.resolve(done));
+}
+
+/** True for a store that cannot take the boundary now: it is away, denies or does not prove itself. */
+function isAway({ kind, code }: AppError): boolean {
+  return kind === 'unavailable' || isStoreFailure(code);
 }
 
 /** Starts archiving of the new source, closes its open log, and has both sources ask who may write. */
@@ -75,19 +81,34 @@ export async function switchOver({ request }: HandoffRun, from: string): Promise
   await tell(`watch/${cluster}`, (handle) => handle.signal(handedOver, {}));
 }
 
-/** Begins the new history with a base backup; null where it has one already. */
-export async function takeNewBase(run: HandoffRun, handoff: HandoffName): Promise<TakeBackupResult | null> {
+/** The base backup of a new history. `missing`: its source cannot give one, and another server must. */
+export type NewBase =
+  | { readonly kind: 'not-needed' | 'stands' }
+  | { readonly kind: 'taken'; readonly backupId: string }
+  | { readonly kind: 'missing'; readonly why: string };
+
+/**
+ * Begins the new history with a base backup. The boundary stands, so one that cannot be taken stops nothing: what is
+ * committed meanwhile is archived, and can be restored once there is one.
+ */
+export async function takeNewBase(run: HandoffRun, handoff: HandoffName): Promise<NewBase> {
   const { cluster, to, trigger } = run.request;
   const { readValidation } = candidateHost(hostOf(run, to), trigger.kind);
-  if ((await readValidation({ cluster, source: to, handoff })).basesBehind > 0) return null;
-  return executeChild<(input: { cluster: string; source: string }) => Promise<TakeBackupResult>>(
-    'takeBackup',
-    {
+  if ((await readValidation({ cluster, source: to, handoff })).basesBehind > 0) return { kind: 'stands' };
+  try {
+    const { backupId } = await executeChild<
+      (input: { cluster: string; source: string }) => Promise<TakeBackupResult>
+    >('takeBackup', {
       workflowId: `backup/${cluster}/${nowText()}`,
       args: [{ cluster, source: to }],
       staticSummary: `Base backup of ${cluster}/${to}, which begins a history of its own`,
-    },
-  );
+    });
+    return { kind: 'taken', backupId };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const { message, hint } = describeFailure(error);
+    return { kind: 'missing', why: hint === undefined ? message : `${message} ${hint}` };
+  }
 }
 
 /** True where the old writer archived something between the snapshot and the boundary. */

@@ -46,7 +46,12 @@ async function look(run: HandoffRun, handoff: HandoffName): Promise<HandoffValid
     const verdict = validateHandoff({ ...facts, lagLimitSeconds: limits.lagSeconds });
     const { lagSeconds } = facts;
     const { lagTransactions } = verdict;
-    return { verdict: verdict.kind, lagSeconds, lagTransactions, detail: wordsOf(to, verdict) };
+    return {
+      verdict: verdict.kind,
+      lagSeconds,
+      lagTransactions,
+      detail: wordsOf(to, handoff.store, verdict),
+    };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const described = describeFailure(error);
@@ -55,13 +60,14 @@ async function look(run: HandoffRun, handoff: HandoffName): Promise<HandoffValid
   }
 }
 
-function wordsOf(to: string, verdict: HandoffVerdict): string {
-  const behind = `${verdict.lagTransactions} transactions of ${to} are not archived yet`;
+/** Of one store, the one that is asked: others may lack more. */
+function wordsOf(to: string, store: string, verdict: HandoffVerdict): string {
+  const behind = `${verdict.lagTransactions} transactions of ${to} are not in ${store} yet`;
   switch (verdict.kind) {
     case 'validated':
       return `${to} goes on without a gap; ${behind}.`;
     case 'settling':
-      return verdict.reason === 'first-log' ? `No log of ${to} is archived yet; ${behind}.` : `${behind}.`;
+      return verdict.reason === 'first-log' ? `No log of ${to} is in ${store} yet; ${behind}.` : `${behind}.`;
     case 'failed':
       return `Archived before the handoff, and not on ${to} or in the archive now: ${verdict.gtids}.`;
   }

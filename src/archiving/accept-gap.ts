@@ -4,9 +4,11 @@ import { AppError } from '../domain/errors.ts';
 import { GtidSet } from '../domain/gtid-set.ts';
 import type { Signature } from './commit.ts';
 import { serversOf } from './discover.ts';
-import { type Acceptance, judgeGap } from './judge-gap.ts';
+import { holderOfMissing } from './fills.ts';
+import { type Acceptance, type GapVerdict, judgeGap } from './judge-gap.ts';
+import { isPassedOver } from './read-stores.ts';
 import { type Repositories, repositoryIn } from './repositories.ts';
-import type { ServerView, SourceView } from './server-view.ts';
+import type { KnownStore, ServerView, SourceView } from './server-view.ts';
 import { isHalfKnown } from './store-needs.ts';
 
 export interface AcceptGapOptions {
@@ -31,8 +33,8 @@ export type AcceptedGap =
  * log that can follow, and no others. Can be run again. A crash between two stores leaves the gap
  * accepted in the first; the next try goes on with the others.
  *
- * @throws unavailable `GapChanged` where another writer archived something meanwhile, `StoreUnknown` where
- *   nothing is known of a store that counts: it may hold what would be given up
+ * @throws unavailable `GapChanged` where another writer archived something meanwhile, `HeldElsewhere` where another store
+ *   still has what would be given up, `StoreUnknown` where nothing is known of a store that counts
  */
 export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap> {
   const { acceptance, repositories, reason, sign } = options;
@@ -43,6 +45,7 @@ export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap>
     store,
     verdict: judgeGap(server, store.state, acceptance),
   }));
+  assertHeldByNone(options.view, verdicts);
   let lost = GtidSet.EMPTY;
   // All stores first: what is too early for one is written into none.
   for (const { verdict } of verdicts) if (verdict.kind === 'too-early') return verdict;
@@ -62,6 +65,42 @@ export async function acceptGap(options: AcceptGapOptions): Promise<AcceptedGap>
     await naming(store.id, () => catalog.append(body, sign(), judge));
   }
   return { kind: 'accepted', missingGtids: lost.toString() };
+}
+
+interface StoreVerdict {
+  readonly store: KnownStore;
+  readonly verdict: GapVerdict;
+}
+
+/** What another store has is brought from there, also where that one must be given a handoff first. */
+function assertHeldByNone(view: SourceView, verdicts: readonly StoreVerdict[]): void {
+  const known = [...view.present.stores, ...view.present.followers];
+  for (const { store, verdict } of verdicts) {
+    const holder = verdict.kind === 'gap' ? holderOfMissing(store, known, serversOf(view)) : undefined;
+    if (holder !== undefined) throw heldElsewhere(store.id, holder.id);
+  }
+}
+
+/**
+ * Asks every store what it holds now, before anything is given up: one that is away may have it, also where another
+ * one counts in its place. One whose catalog cannot be trusted gives the others nothing, and is judged elsewhere.
+ *
+ * @throws unavailable `StoreUnknown`
+ */
+export async function askEveryStore({ all }: Pick<Repositories, 'all'>): Promise<void> {
+  const failed = await Promise.all(
+    all.map(async ({ store, catalog }) => {
+      try {
+        await catalog.read();
+        return [];
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return isPassedOver(error) ? [{ store: store.id, error }] : [];
+      }
+    }),
+  );
+  const [first, ...others] = failed.flat();
+  if (first !== undefined) throw storeAway(first, others);
 }
 
 /** Adds to what went wrong in which store it did. */
@@ -91,6 +130,33 @@ function stillExactly(
     kind: 'unavailable',
     message: `Another writer changed the catalog while the gap at ${acceptance.letter.binlog} was to be accepted, so nothing was written: what is missing is looked at again.`,
     facts: { binlog: acceptance.letter.binlog, missingGtids },
+  });
+}
+
+function heldElsewhere(store: string, holder: string): AppError {
+  return new AppError({
+    code: 'HeldElsewhere',
+    kind: 'unavailable',
+    message: `${holder} has logs that ${store} lacks, so no transaction is given up before ${store} was filled from there.`,
+    hint: 'Nothing to do: it is filled by itself, and the decision is carried out then if anything is still missing.',
+    facts: { stores: [store, holder] },
+  });
+}
+
+interface StoreAway {
+  readonly store: string;
+  readonly error: AppError;
+}
+
+function storeAway(first: StoreAway, others: readonly StoreAway[]): AppError {
+  const stores = [first, ...others].map(({ store }) => store);
+  return new AppError({
+    code: 'StoreUnknown',
+    kind: 'unavailable',
+    message: `${stores.join(', ')} cannot be asked now, so no transaction can be given up: it may lie there. ${first.error.message}`,
+    hint: 'The decision is carried out by itself when the store answers. Where it is lost for good, take it out of pitrail.yaml and restart the workers.',
+    facts: { stores },
+    cause: first.error,
   });
 }
 

@@ -57,7 +57,15 @@ export function fullerThan(
   servers: readonly OwnLogs[],
 ): KnownStore | undefined {
   const newer = known.find(({ state }) => state.epoch > own.state.epoch);
-  if (newer !== undefined) return newer;
+  return newer ?? holderOfMissing(own, known, servers);
+}
+
+/** As `fullerThan`, of logs alone. Pure. */
+export function holderOfMissing(
+  own: KnownStore,
+  known: readonly KnownStore[],
+  servers: readonly OwnLogs[],
+): KnownStore | undefined {
   return known.find((other) => {
     const missing = missingLogs(other, own, servers);
     return missing.size > 0 && [...lackedOf(other, own).logs].some((log) => missing.has(log));

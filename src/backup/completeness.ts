@@ -16,9 +16,10 @@ export type BackupCompleteness =
 type ArchivedFacts = Pick<SegmentFacts, 'serverUuid' | 'binlog' | 'lengthBytes' | 'previousGtids' | 'gtids'>;
 
 /**
- * Decides whether the binlogs up to a backup's end are archived: its own, or where it is one of a replica that no log on
- * the timeline is of, those of others that brought its transactions. Pure.
- * @param segments of the backup's timeline
+ * Decides whether the binlogs up to a backup's end are archived: its own, or where it is one of a replica, those of others
+ * that brought its transactions. A replica is a server of which the timeline has no log, or none after those of others: it
+ * was handed away, and none of its own comes any more. Pure.
+ * @param segments of the backup's timeline, in their order
  */
 export function backupCompleteness(
   backup: Pick<BackupFacts, 'serverUuid' | 'coordinates'>,
@@ -35,8 +36,8 @@ export function backupCompleteness(
   const known = segments.flatMap(({ previousGtids, gtids }) => [previousGtids, gtids]);
   const archived = GtidSet.unionAll(known.map((set) => GtidSet.parse(set)));
   const missing = GtidSet.parse(gtidExecuted).subtract(archived);
-  const isOfReplica =
-    segments.length > 0 && segments.every(({ serverUuid }) => serverUuid !== backup.serverUuid);
+  const last = segments.at(-1);
+  const isOfReplica = last !== undefined && last.serverUuid !== backup.serverUuid;
   if (isOfReplica && missing.isEmpty) return { kind: 'complete' };
   return { kind: 'waiting', binlog, missingGtids: missing.toString() };
 }

@@ -8,6 +8,7 @@ import { type Claim, type Claimant, claimEverywhere, handedAway, inReserve } fro
 import { formatInstant } from '../domain/time.ts';
 import { cloneRefused } from '../engines/clone/obstacles.ts';
 import { type CloneSurvey, judgeSurvey, surveyForClone } from '../engines/clone/survey.ts';
+import type { MysqlSession } from '../mysql/session.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { BackupContext } from './context.ts';
 import { isEnough, type LeftBehind, tooFewStores, tryStore } from './left-behind.ts';
@@ -31,15 +32,16 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     const claimant = { source: ctx.source, serverUuid: server.serverUuid, role: 'archived' } as const;
     const { read, left: away } = await readCatalogs(ctx);
     const claim = claimOf(ctx, request, read, away, claimant);
-    if (claim.kind === 'handed-away') throw handedAway(ctx.source, claim);
     if (claim.kind === 'in-reserve') throw inReserve(ctx.source);
-    const origin = originOf(ctx, server.serverUuid, read);
-    const { takers, left } = takersIn(claim.epoch, read, origin);
-    if (origin === 'stand-by') await assertReplicates(session, ctx.source, takers);
+    // One that was handed away is a replica like any other, where it replicates from its heir.
+    const origin = claim.kind === 'handed-away' ? 'stand-by' : originOf(ctx, server.serverUuid, read);
+    const epoch = Math.max(...read.map(({ state }) => state.epoch));
+    const { takers, left } = takersIn(epoch, read, origin);
+    if (origin === 'stand-by') await assertStandsBy(session, ctx.source, takers, claim);
     return {
       backupId: request.backupId,
       repositoryId: assertOneRepository(read.map(({ state }) => state.repositoryId)),
-      epoch: claim.epoch,
+      epoch,
       startedAt,
       serverUuid: server.serverUuid,
       serverVersion: server.version,
@@ -54,6 +56,21 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
     };
   } finally {
     await session.close();
+  }
+}
+
+/** @throws refused `NotReplicating`, `HandedAway` */
+async function assertStandsBy(
+  session: MysqlSession,
+  source: string,
+  takers: readonly ReadStore[],
+  claim: Claim,
+): Promise<void> {
+  try {
+    await assertReplicates(session, source, takers);
+  } catch (error) {
+    const isRefused = error instanceof AppError && error.code === 'NotReplicating';
+    throw isRefused && claim.kind === 'handed-away' ? handedAway(source, claim) : error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { newestLine } from '../archiving/line.ts';
+import { isPassedOver } from '../archiving/read-stores.ts';
 import type { Repositories, Repository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import type { StoreConfig, StoreRules } from '../config/types.ts';
@@ -49,7 +50,7 @@ export function firstSource(
   return others.length === 0 ? { kind: 'one', source: first.id } : { kind: 'several' };
 }
 
-/** @throws refused `HandoffFromUnknown`, `HoldsArchive`; what the catalogs throw but for a store that is away */
+/** @throws refused `HandoffFromUnknown`, `HoldsArchive`; what the catalogs throw but for a store that has failed */
 export async function readStanding(
   repositories: Repositories,
   request: StandingRequest,
@@ -87,8 +88,9 @@ async function readOne({ store, catalog }: Repository): Promise<ReadStore> {
     const state = await within(READ_MS, store.location, () => catalog.read());
     return { store: store.id, state, code: '' };
   } catch (error) {
-    // A catalog that is broken is no reason to hand over without it: somebody must look first.
-    if (!(error instanceof AppError) || error.kind !== 'unavailable') throw error;
+    // A catalog that is broken is no reason to hand over without it: somebody must look first. A store that denies,
+    // or does not prove itself, has failed like one that is away.
+    if (!(error instanceof AppError) || !isPassedOver(error)) throw error;
     return { store: store.id, state: null, code: error.code };
   }
 }

@@ -1,4 +1,5 @@
 import { newestLine } from '../archiving/line.ts';
+import { isPassedOver } from '../archiving/read-stores.ts';
 import { type Repositories, type Repository, signAs, wallClock } from '../archiving/repositories.ts';
 import type { ServerContext } from '../archiving/resources.ts';
 import type { CatalogState, Handoff } from '../catalog/fold.ts';
@@ -120,9 +121,9 @@ async function recordIn(
   return null;
 }
 
-/** @throws all but that a store is away */
+/** @throws all but that a store has failed */
 function awayOf(error: unknown): AppError {
-  if (error instanceof AppError && error.kind === 'unavailable') return error;
+  if (error instanceof AppError && isPassedOver(error)) return error;
   throw error;
 }
 

@@ -1,5 +1,6 @@
 import { AppError, type ErrorFacts } from '../domain/errors.ts';
 import type { Sha256 } from '../domain/identity.ts';
+import { type Unproven, whyUnproven } from '../domain/transport.ts';
 import type { ReadOptions } from './object-store.ts';
 
 /** What an error of a request to a bucket says, without the request (which carries credentials). */
@@ -44,13 +45,24 @@ export function storeDenied(
   });
 }
 
+const UNPROVEN_HINTS: Readonly<Record<Unproven, string>> = {
+  expired: 'Renew the certificate of the store; nothing has to be done here then.',
+  'not-valid-yet': 'Set the clock of this host right, or that of whoever made the certificate of the store.',
+  'other-name':
+    'Correct the name in the endpoint, or have the certificate of the store made for the name that stands there.',
+  'unknown-authority':
+    'Give the file of the authority that signed its certificate (caFile), or find out who answers in its place.',
+  'no-common-version': 'Have the store speak TLS 1.2 or later.',
+};
+
 /** What answers did not prove over TLS that it is the store; nothing was sent to it. */
-export function storeNotProven(location: string, detail: string): AppError {
+export function storeNotProven(location: string, failure: RequestFailure): AppError {
+  const detail = shown(failure);
   return new AppError({
     code: 'StoreNotProven',
     kind: 'refused',
     message: `What answers for ${location} did not prove over TLS that it is the store (${detail}), so nothing was sent to it.`,
-    hint: 'Give the file of the authority that signed its certificate (caFile), or correct the name in the endpoint.',
+    hint: UNPROVEN_HINTS[whyUnproven(failure)],
     facts: { location, detail },
   });
 }

@@ -1,6 +1,6 @@
 /**
  * Promise: a store that takes connections and says nothing holds up no restore: what needs it goes on with another
- * store once the guard around it has asked in vain, and says so.
+ * store once the guard around it has asked in vain, and says so. No command hangs on it, or ends as if all were done.
  */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -125,3 +125,27 @@ test('verify says that a store is silent, and does not wait for it', async () =>
     ['main', 's3'],
   );
 });
+
+for (const command of [
+  ['check'],
+  ['apply'],
+  ['sync', '--from', 'main', '--to', 's3'],
+  ['sync', '--from', 's3', '--to', 'main'],
+  ['sync', '--from', 'main', '--to', 's3', '--dry-run'],
+  ['verify', '--deep'],
+]) {
+  test(`${command.join(' ')} ends within the guard's patience, names the silent store and is not done`, async () => {
+    cable.setWeather({ kind: 'hold' });
+    const began = performance.now();
+    const run = await pitrail(['--config', rig.configFile, ...command]);
+    const tookSeconds = (performance.now() - began) / 1000;
+    const said = run.stdout + run.stderr;
+    assert.equal(run.code, 75, said);
+    assertSoon(said);
+    assert.ok(
+      said.includes(`s3://${s3.bucket}/archive at 127.0.0.1:${cable.port} has answered nothing`),
+      said,
+    );
+    assert.ok(tookSeconds < 2 * MAX_SILENT_SECONDS, `it took ${tookSeconds} s`);
+  });
+}

@@ -45,6 +45,8 @@ export interface TestS3 {
   client(account?: S3Account): S3Client;
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Starts the server anew with another certificate. @throws where it does not serve https */
+  present(certificate: Certificate): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -116,6 +118,12 @@ export async function startS3(bucket = 'pitrail', options: TestS3Options = {}): 
     client,
     kill,
     start,
+    async present(certificate) {
+      if (tls === undefined) throw new Error('the S3 server has no certificate');
+      await writeCertificate(dir.path, certificate);
+      await kill();
+      await start();
+    },
     async stop() {
       await kill();
       await dir.remove();
@@ -141,15 +149,20 @@ async function extraArguments(
     gateway.push('--iam-dir', iam);
   }
   if (tls !== undefined) {
-    const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
-    await writeFile(cert, tls.certificate.cert);
-    await writeFile(key, tls.certificate.key, { mode: 0o600 });
+    const { cert, key } = await writeCertificate(dir, tls.certificate);
     gateway.push('--cert', cert, '--key', key);
   }
   if (connections === 'kept') gateway.push('--keep-alive');
   if (versions !== 'kept') return { gateway, posix: [] };
   await mkdir(join(dir, 'versions'));
   return { gateway, posix: ['--versioning-dir', join(dir, 'versions')] };
+}
+
+async function writeCertificate(dir: string, certificate: Certificate): Promise<Certificate> {
+  const paths = { cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') };
+  await writeFile(paths.cert, certificate.cert);
+  await writeFile(paths.key, certificate.key, { mode: 0o600 });
+  return paths;
 }
 
 /** It serves once it takes connections. */

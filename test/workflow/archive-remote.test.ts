@@ -90,7 +90,7 @@ test('a remote source is archived under traffic, and restored from its archive t
 test('a base backup through a remote source is refused once, and the way out is named', async () => {
   const refused = await world.pitrail('backup', '--source', 'shop-1');
   assert.equal(refused.code, 3, refused.stderr);
-  assert.match(refused.stderr, /remote[\s\S]*mode host/);
+  assert.match(refused.stderr, /remote[\s\S]*mode host[\s\S]*pitrail backup --source shop-host/);
 });
 
 test('what --dry-run says of a remote source is what archiving does', async () => {

@@ -169,6 +169,13 @@ test('a primary that is read as a replica reads dies, and its replica on a host 
   await placeOrders(replica, 20, 4);
   await replica.run('FLUSH BINARY LOGS');
   await placeOrders(replica, 5, 5);
+  // Where the source that is archived gives no base backup, the one before it does, as a replica that stands by.
+  const refused = await world.pitrail('backup', '--source', 'shop-2');
+  assert.equal(refused.code, 3, refused.stderr);
+  assert.match(refused.stderr, /pitrail backup --source shop-1/);
+  const based = await world.pitrail('backup', '--source', 'shop-1', '--json');
+  assert.equal(based.code, 0, based.stderr + based.stdout);
+  await placeOrders(replica, 5, 7);
   const committed = await replica.gtidExecuted();
   const truth = await tableChecksums(replica);
   await mysql.query(`SELECT WAIT_FOR_EXECUTED_GTID_SET('${committed}', 60)`);
@@ -187,8 +194,9 @@ test('a primary that is read as a replica reads dies, and its replica on a host 
     return all.isSubsetOf((await world.catalog()).archivedThrough(1));
   });
   const targetDir = join(world.dir, 'restored');
-  const restored = await world.pitrail('restore', '--to', 'latest', '--target-dir', targetDir);
+  const restored = await world.pitrail('restore', '--to', 'latest', '--target-dir', targetDir, '--json');
   assert.equal(restored.code, 0, restored.stderr);
+  assert.ok(restored.stdout.includes(JSON.parse(based.stdout).backupId), 'from that base');
   const server = await startRestored(targetDir);
   t.after(() => server.stop());
   assert.ok(GtidSet.parse(await server.gtidExecuted()).equals(GtidSet.parse(await mysql.gtidExecuted())));
@@ -209,4 +217,28 @@ test('of the logs of both servers none stands twice, and none whose transactions
     assert.ok(gtids.isEmpty || !gtids.isSubsetOf(before), `${name} brings nothing new`);
     before = before.union(gtids);
   }
+});
+
+test('a history of its own on a remote source goes on without a base backup, and the way to one is named', async (t) => {
+  const { replica, mysql } = world;
+  await replica.start();
+  await placeOrders(mysql, 3, 6);
+  const once = await world.pitrail('archive', '--rotate', '--source', 'shop-1');
+  assert.equal(once.code, 0, once.stderr);
+  const { code, document, stderr } = await world.handoff('--to', 'shop-2', '--policy', 'resync');
+  assert.equal(code, 75, stderr);
+  const { outcome, continuity, backupId, baseMissing, validation, detail } = document;
+  assert.deepEqual(
+    [outcome, continuity, backupId, validation?.verdict],
+    ['handed-over', 'resync', null, 'validated'],
+  );
+  assert.match(baseMissing ?? '', /shop-2 is a remote source.*pitrail backup --source shop-1/);
+  assert.ok(detail.includes(baseMissing ?? ''), detail);
+  const again = await world.handoff('--to', 'shop-2');
+  assert.deepEqual(
+    [again.code, again.document.outcome],
+    [75, 'already-done'],
+    'it is told until there is one',
+  );
+  t.diagnostic(detail);
 });

@@ -122,6 +122,8 @@ export interface HandoffResult {
   };
   /** Id of the base backup of a resync. */
   readonly backupId: string | null;
+  /** Why a resync has no base backup, so that nothing behind it can be restored yet; null where it has, or needs none. */
+  readonly baseMissing: string | null;
   readonly validation: HandoffValidation | null;
   /** One sentence for people. */
   readonly detail: string;

@@ -79,6 +79,8 @@ async function untilCarriedOut(
     const pending = status.decisions.find((decision) => decision.binlog === binlog);
     if (pending === undefined) return status;
     if (pending.behind !== null) throw tooEarly(binlog, pending.behind);
+    const { lastFailure } = status;
+    if (lastFailure?.code === 'StoreUnknown') throw storeAway(binlog, lastFailure);
     if (Date.now() > deadline) throw notCarriedOut(binlog, status);
     await sleep(POLL_MS, undefined, { signal });
   }
@@ -91,6 +93,16 @@ function tooEarly(binlog: string, behind: string): AppError {
     message: `The decision on ${binlog} is kept, and is carried out once ${behind} is archived or decided on: until then it is not known which transactions are lost.`,
     hint: `See pitrail status. Where ${behind} is a dead letter, decide on it too.`,
     facts: { binlog, behind },
+  });
+}
+
+function storeAway(binlog: string, { message, hint }: { message: string; hint: string }): AppError {
+  return new AppError({
+    code: 'DecisionWaits',
+    kind: 'unavailable',
+    message: `The decision on ${binlog} is kept: ${message}`,
+    hint,
+    facts: { binlog },
   });
 }
 

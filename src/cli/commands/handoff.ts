@@ -13,7 +13,7 @@ export const command = defineCommand({
   description:
     'Hands the archive of a cluster to another source: a replica, or the primary after a switchover. Checks that the new source has all that is archived and that nothing is missing between, ' +
     'fences the old writer by a boundary in the catalogs, starts archiving of the new source, and proves continuity and lag. Run again it changes nothing. ' +
-    'Exit code 0 where the archive goes on, proven; 3 where it was refused and nothing was done, with every GTID that is lost, errant or missing; 75 where it is not proven yet.',
+    'Exit code 0 where the archive goes on, proven; 3 where it was refused and nothing was done, with every GTID that is lost, errant or missing; 75 where it is not proven yet, or a store lacks it.',
   arguments: [],
   options: [
     { flags: '--to <source>', description: 'the source that goes on' },

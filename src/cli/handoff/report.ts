@@ -1,6 +1,6 @@
 import type { HandoffResult } from '../../../workflows/contracts/handoff.ts';
 import { assertNever, EXIT_CODES } from '../../domain/errors.ts';
-import { detectionWords, refusalWords } from '../../domain/routing/handoff-words.ts';
+import { detectionWords, isForNow, refusalWords } from '../../domain/routing/handoff-words.ts';
 import { formatCount } from '../words.ts';
 
 /** A handoff as lines for people. */
@@ -18,7 +18,7 @@ export function describeHandoff(result: HandoffResult): string {
     ...refusals.map((refusal) => `  refused: ${refusalWords(refusal)}`),
     ...listed('boundary', stores.written),
     ...listed('stood already in', stores.stoodIn),
-    ...listed('to be brought later by pitrail sync to', stores.later),
+    ...listed('not in yet, and brought there by itself', stores.later),
     ...(backupId === null ? [] : [`  base backup of the new history: ${backupId}`]),
   ].join('\n');
 }
@@ -27,19 +27,21 @@ function listed(what: string, stores: readonly string[]): string[] {
   return stores.length === 0 ? [] : [`  ${what}: ${stores.join(', ')}`];
 }
 
-/** 0 only where the archive is where it was asked to be, proven; or would be. */
-export function exitOfHandoff({ outcome, validation }: HandoffResult): number {
+/** 0 only where the archive is where it was asked to be, in every store and proven; or would be. */
+export function exitOfHandoff({ outcome, validation, stores, baseMissing, refusals }: HandoffResult): number {
+  const whole = stores.later.length === 0 && baseMissing === null ? 0 : EXIT_CODES.unavailable;
   switch (outcome) {
     case 'planned':
+      return whole;
     case 'stayed':
       return 0;
     case 'refused':
-      return EXIT_CODES.refused;
+      return isForNow(refusals) ? EXIT_CODES.unavailable : EXIT_CODES.refused;
     case 'waits':
       return EXIT_CODES.unavailable;
     case 'handed-over':
     case 'already-done':
-      if (validation === null || validation.verdict === 'validated') return 0;
+      if (validation === null || validation.verdict === 'validated') return whole;
       return validation.verdict === 'failed' ? EXIT_CODES.corrupt : EXIT_CODES.unavailable;
     default:
       return assertNever(outcome);

@@ -1,5 +1,11 @@
 import { canTake, newestEpoch, type ReadManifest } from './handoff-boundary.ts';
-import { type CandidateReach, type HandoffFacts, holderOf, type StandingHandoff } from './handoff-facts.ts';
+import {
+  type CandidateReach,
+  type HandoffFacts,
+  holderOf,
+  type StandingHandoff,
+  type StoreManifest,
+} from './handoff-facts.ts';
 
 /** Why a handoff cannot even be tried. */
 export type PreflightRefusal =
@@ -10,8 +16,15 @@ export type PreflightRefusal =
       readonly value: string;
       readonly wanted: string;
     }
-  /** None of the required stores can take the boundary, so the old writer would not be fenced. */
-  | { readonly code: 'no-required-store'; readonly stores: readonly string[] }
+  /**
+   * None of the required stores can take the boundary, so the old writer would not be fenced. `away`: all of them have
+   * failed, and the same can be asked for again; `behind`: one that answers lacks something.
+   */
+  | {
+      readonly code: 'no-required-store';
+      readonly why: 'away' | 'behind';
+      readonly stores: readonly string[];
+    }
   | { readonly code: 'nothing-archived' }
   /** Another source took over since whoever asks has looked. */
   | { readonly code: 'superseded'; readonly holder: string; readonly epoch: number }
@@ -66,5 +79,13 @@ function storeRefusals({ stores }: HandoffFacts): PreflightRefusal[] {
   const required = stores.filter(({ policy }) => policy === 'required');
   const epoch = newestEpoch(read) + 1;
   if (required.some((manifest) => canTake(manifest, epoch))) return [];
-  return [{ code: 'no-required-store', stores: required.map(({ store }) => store) }];
+  const why = required.every(({ kind, circuit }) => kind === 'unread' || circuit.kind !== 'closed')
+    ? 'away'
+    : 'behind';
+  return [{ code: 'no-required-store', why, stores: required.map(wordsOf) }];
+}
+
+/** A store that was not read, with the reason. */
+function wordsOf(manifest: StoreManifest): string {
+  return manifest.kind === 'unread' ? `${manifest.store}: ${manifest.code}` : manifest.store;
 }

@@ -34,6 +34,11 @@ export function refusalWords(refusal: HandoffRefusal): string {
   }
 }
 
+/** True where the same handoff may be possible as soon as a store answers: nothing is wrong with it. */
+export function isForNow(refusals: readonly HandoffRefusal[]): boolean {
+  return refusals.length > 0 && refusals.every((it) => it.code === 'no-required-store' && it.why === 'away');
+}
+
 /** The GTID set that a refusal names; empty for those that are about something else. */
 export function gtidsOf(refusals: readonly HandoffRefusal[], code: HistoryBreak['code']): string {
   const found = refusals.find((it): it is HistoryBreak => it.code === code);

@@ -97,7 +97,7 @@ export function gcsError(
   if (error instanceof AppError) return error;
   const failure = gcsFailure(error);
   const { status, message } = failure;
-  if (status === null && isUnprovenPeer(failure)) return storeNotProven(location, shown(failure));
+  if (status === null && isUnprovenPeer(failure)) return storeNotProven(location, failure);
   if (isAltered(failure))
     return storeUnreachable(location, `bytes were altered on the way: ${shown(failure)}`);
   if (isPassing(failure)) return storeUnreachable(location, shown(failure));

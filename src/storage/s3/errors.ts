@@ -65,7 +65,7 @@ export function s3Error(
   if (error instanceof AppError) return error;
   const failure = s3Failure(error);
   const { code, status } = failure;
-  if (isUnprovenPeer(failure)) return storeNotProven(location, shown(failure));
+  if (isUnprovenPeer(failure)) return storeNotProven(location, failure);
   if (code === 'NoSuchBucket') return bucketMissing(location);
   if (code === 'CredentialsProviderError') return credentialsMissing(location, failure.message);
   if (ELSEWHERE.has(code)) return bucketElsewhere(location, failure);

@@ -45,9 +45,12 @@ describe('backupCompleteness', () => {
       binlog: 'binlog.000004',
       missingGtids: `${UUID}:40`,
     });
-    // A server that has logs on the timeline is archived itself, and waits for its own.
+    // A server whose log is the newest on the timeline is archived itself, and waits for its own.
     const own = segment('binlog.000003', 5000, `${UUID}:1-20`, `${UUID}:21-30`);
-    assert.equal(backupCompleteness(backup, [own, other]).kind, 'waiting');
+    assert.equal(backupCompleteness(backup, [other, own]).kind, 'waiting');
+    // One that was handed away waits for nothing of its own.
+    assert.deepEqual(backupCompleteness(backup, [own, other]), { kind: 'complete' });
+    assert.equal(backupCompleteness(backup, [own, short]).kind, 'waiting');
   });
 });
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { HandoffFacts } from '../../../src/domain/routing/handoff-facts.ts';
 import { type HandoffDecision, planHandoff } from '../../../src/domain/routing/handoff-plan.ts';
 import { validateHandoff } from '../../../src/domain/routing/handoff-validation.ts';
+import { isForNow } from '../../../src/domain/routing/handoff-words.ts';
 import {
   both,
   type FailoverWorld,
@@ -266,7 +267,15 @@ test('without a required store that can take the boundary nobody would be fenced
   assert(main?.kind === 'read');
   const spare = { ...main, store: 's3', policy: 'catch-up' } as const;
   const { decision } = planHandoff({ ...facts, stores: [{ ...main, circuit: OPEN }, spare] });
-  assert.deepEqual(decision, { kind: 'refuse', reasons: [{ code: 'no-required-store', stores: ['main'] }] });
+  const away = { code: 'no-required-store', why: 'away', stores: ['main'] } as const;
+  assert.deepEqual(decision, { kind: 'refuse', reasons: [away] });
+  const { store, policy, circuit } = main;
+  const silent = { store, policy, circuit, kind: 'unread', code: 'StoreStalled' } as const;
+  const unread = planHandoff({ ...facts, stores: [silent, spare] }).decision;
+  assert.deepEqual(unread, { kind: 'refuse', reasons: [{ ...away, stores: ['main: StoreStalled'] }] });
+  // It may be possible when the store answers; where one that answers lacks something, it is not.
+  assert(isForNow([away]) && !isForNow([]) && !isForNow([{ ...away, why: 'behind' }]));
+  assert(!isForNow([away, { code: 'nothing-archived' }]));
 });
 
 test('a store that lacks what the candidate has purged gets it from another store before the boundary', () => {
