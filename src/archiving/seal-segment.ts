@@ -11,20 +11,16 @@ import type { SegmentFacts, StoredObject } from '../domain/segment.ts';
 import { judgeClosed } from '../domain/segment-judgement.ts';
 import { parseInstant } from '../domain/time.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
-import { type SealResult, seal } from '../envelope/seal.ts';
+import { freeSealed, type SealResult, seal } from '../envelope/seal.ts';
 import { BLOCK_BYTES, BLOCKS_IN_FLIGHT } from '../envelope/zstd-params.ts';
 import { faultPoint } from '../process/fault.ts';
 import { removeIfThere, writeWhole } from '../process/files.ts';
-import { freeNow } from '../process/lent-memory.ts';
 import { isSealedFor, readFacts, type SealedSegment, sealerOf, writeFacts } from './facts-file.ts';
 import { proveSealed } from './prove-sealed.ts';
 import { logChanged, segmentRefused } from './refusals.ts';
 import { segmentContext } from './seal-context.ts';
 import { assertRoom } from './stage.ts';
 import { type LogRef, type StagedFiles, stagedFiles } from './staging.ts';
-
-/** Smaller pieces of a sealed message are its headers and tags. */
-const CIPHERTEXT_BYTES = 64 * 1024;
 
 /** A sealed log, and whether this very call made it or found it made before. */
 export interface SealOutcome extends SealedSegment {
@@ -114,11 +110,11 @@ async function sealFile(from: string, to: string, options: SealSegmentOptions): 
       options.onProgress(doneBytes);
     },
   });
+  const free = freeSealed(key);
   await writeWhole(to, async (file) => {
     for await (const chunk of output) {
       await file.appendFile(chunk);
-      // Nobody else has it: a frame of ciphertext was made for this file alone.
-      if (key.kind !== 'none' && chunk.length >= CIPHERTEXT_BYTES) freeNow(chunk);
+      free(chunk);
     }
   });
   const report = scanner.end();

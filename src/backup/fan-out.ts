@@ -1,3 +1,5 @@
+import { leaveAlone } from '../process/lent-memory.ts';
+
 /** One of several readers of the same stream. */
 export interface Branch {
   /** To be consumed once. */
@@ -15,19 +17,36 @@ export interface FanOut {
 /**
  * Gives one stream to several readers, at the pace of the slowest: each holds one chunk at most.
  * A reader that leaves, or whose iteration ends early, drops out. When all have, the input is closed.
+ *
+ * `onRead` gets each chunk of which every reader has asked for the next, and may free it. What a reader
+ * had when it left stays: it may still be looked at.
  */
-export function fanOut(input: AsyncIterable<Uint8Array>, readers: number): FanOut {
+export function fanOut(
+  input: AsyncIterable<Uint8Array>,
+  readers: number,
+  onRead: (chunk: Uint8Array) => void = leaveAlone,
+): FanOut {
   const queues = Array.from({ length: readers }, () => new Handover());
   return {
     branches: queues.map((queue) => ({ output: queue.read(), leave: () => queue.leave() })),
-    done: pump(input, queues),
+    done: pump(input, queues, onRead),
   };
 }
 
-async function pump(input: AsyncIterable<Uint8Array>, queues: readonly Handover[]): Promise<void> {
+async function pump(
+  input: AsyncIterable<Uint8Array>,
+  queues: readonly Handover[],
+  onRead: (chunk: Uint8Array) => void,
+): Promise<void> {
   try {
     for await (const chunk of input) {
-      await Promise.all(queues.map((queue) => queue.offer({ kind: 'chunk', chunk })));
+      const takers = queues.filter(({ left }) => !left);
+      let looking = takers.length;
+      const read = (): void => {
+        looking -= 1;
+        if (looking === 0) onRead(chunk);
+      };
+      await Promise.all(takers.map((queue) => queue.offer({ kind: 'chunk', chunk, read })));
       if (queues.every((queue) => queue.left)) return;
     }
     await Promise.all(queues.map((queue) => queue.offer({ kind: 'end' })));
@@ -37,7 +56,8 @@ async function pump(input: AsyncIterable<Uint8Array>, queues: readonly Handover[
 }
 
 type Item =
-  | { readonly kind: 'chunk'; readonly chunk: Uint8Array }
+  /** `read` is called when the reader asks for the next. */
+  | { readonly kind: 'chunk'; readonly chunk: Uint8Array; readonly read: () => void }
   | { readonly kind: 'end' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
@@ -70,6 +90,7 @@ class Handover {
         if (item === null || item.kind === 'end') return;
         if (item.kind === 'failed') throw item.error;
         yield item.chunk;
+        item.read();
       }
     } finally {
       this.leave();

@@ -2,7 +2,7 @@ import { type Repository, repositoryIn } from '../archiving/repositories.ts';
 import { AppError } from '../domain/errors.ts';
 import { backupKey } from '../domain/object-keys.ts';
 import type { StoredObject } from '../domain/segment.ts';
-import { type SealResult, seal } from '../envelope/seal.ts';
+import { freeSealed, type SealResult, seal } from '../envelope/seal.ts';
 import { faultPoint } from '../process/fault.ts';
 import type { CreateOutcome } from '../storage/object-store.ts';
 import { adoptStored, digestOfTar } from './adopt.ts';
@@ -139,7 +139,7 @@ async function sealInto(job: Job, absent: readonly Repository[]): Promise<Create
       ctx.onProgress(doneBytes, totalBytes);
     },
   });
-  const fan = fanOut(sealed.output, absent.length);
+  const fan = fanOut(sealed.output, absent.length, freeSealed(ctx.repositories.key));
   const outcomes = await Promise.allSettled(
     absent.map(async ({ store }, index) => {
       const branch = fan.branches[index] ?? missingBranch();

@@ -10,6 +10,7 @@ import { contextMismatch, plaintextDigestIn, type SealContext, toEncryptionConte
 import { corruptSeal } from './envelope-errors.ts';
 import { type EnvelopeKey, RAW_KEY_NAMESPACE } from './keys.ts';
 import { checkStructure, FRAME_BYTES } from './message-structure.ts';
+import { SpentInput } from './spent-input.ts';
 import { through } from './through.ts';
 
 type RawAesKey = Extract<EnvelopeKey, { kind: 'raw-aes' }>;
@@ -24,39 +25,52 @@ const commitment = {
 const { encryptStream } = buildEncrypt(commitment);
 const { decryptStream } = buildDecrypt(commitment);
 
-/** Encrypts a stream into one AWS Encryption SDK message that binds the context. */
-export function encryptMessage(
+/**
+ * Encrypts a stream into one AWS Encryption SDK message that binds the context. The input's memory is freed as it
+ * is enciphered: a chunk that ends where its memory ends is the last one that lies there.
+ */
+export async function* encryptMessage(
   input: AsyncIterable<Uint8Array>,
   key: RawAesKey,
   context: SealContext,
-): AsyncIterable<Buffer> {
+): AsyncGenerator<Buffer> {
   const encryptor = encryptStream(key.keyring, {
     suiteId: AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY,
     frameLength: FRAME_BYTES,
     encryptionContext: toEncryptionContext(context),
   });
-  return through(input, encryptor, (error) => error);
+  const spent = new SpentInput();
+  for await (const chunk of through(spent.watch(input), encryptor, (error) => error)) {
+    spent.free(chunk.length);
+    yield chunk;
+  }
 }
 
 /**
- * Decrypts one message, frame by frame: bytes come out only after their frame was authenticated.
+ * Decrypts one message, frame by frame: bytes come out only after their frame was authenticated. Frees its input
+ * as `encryptMessage` does.
  * `onDigest` hears the plaintext digest that the header names, before the first byte.
  *
  * @throws refused `WrongKey`; corrupt `WrongContext`, `SealBroken`, `SealTruncated`, `SealTrailing`, `NotSealed`
  */
-export function decryptMessage(
+export async function* decryptMessage(
   input: AsyncIterable<Uint8Array>,
   key: RawAesKey,
   context: SealContext,
   onDigest: (plaintextSha256: string | null) => void,
-): AsyncIterable<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
   const materials = new CheckedMaterials(key, context, onDigest);
-  return through(checkStructure(input), decryptStream(materials), (error) => {
+  const spent = new SpentInput();
+  const decrypted = through(spent.watch(checkStructure(input)), decryptStream(materials), (error) => {
     return (
       materials.refusal ??
       corruptSeal('SealBroken', 'its authentication fails, so a byte of it was changed', error)
     );
   });
+  for await (const chunk of decrypted) {
+    spent.free(chunk.length);
+    yield chunk;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { AppError } from '../domain/errors.ts';
 import type { Sha256 } from '../domain/identity.ts';
+import { freeNow, leaveAlone } from '../process/lent-memory.ts';
 import type { SealContext } from './context.ts';
 import { RunningCrc32, RunningSha256 } from './digest.ts';
 import { corruptSeal } from './envelope-errors.ts';
@@ -33,6 +34,20 @@ export interface Sealed {
   readonly output: AsyncIterable<Uint8Array>;
   /** Resolves when `output` was consumed; rejects with what `output` threw, or where it was abandoned. */
   readonly result: Promise<SealResult>;
+}
+
+/** Smaller pieces of a sealed message are its headers and tags. */
+const CIPHERTEXT_BYTES = 64 * 1024;
+
+/**
+ * Frees a chunk of what was sealed with the key, once nobody looks at it any more: a frame of ciphertext was
+ * made for its reader alone. Other chunks share memory, and are left to the collector.
+ */
+export function freeSealed(key: EnvelopeKey): (chunk: Uint8Array) => void {
+  if (key.kind === 'none') return leaveAlone;
+  return (chunk) => {
+    if (chunk.length >= CIPHERTEXT_BYTES) freeNow(chunk);
+  };
 }
 
 /**

@@ -33,6 +33,11 @@ export function freeNow(chunk: Uint8Array): void {
   if (2 * byteLength > buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
+/** `freeNow` for a chunk that a store gave: only where it is all of its memory, so that no other chunk lies there. */
+export function freeIfWhole(chunk: Uint8Array): void {
+  if (chunk.byteLength === chunk.buffer.byteLength) freeNow(chunk);
+}
+
 /** In the place of `freeNow` for chunks that belong to somebody else. */
 export function leaveAlone(): void {
   // Whoever made them looks after them.

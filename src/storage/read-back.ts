@@ -4,7 +4,7 @@ import type { SealContext } from '../envelope/context.ts';
 import { RunningCrc32, RunningSha256 } from '../envelope/digest.ts';
 import type { EnvelopeKey } from '../envelope/keys.ts';
 import { open } from '../envelope/open.ts';
-import { freeNow } from '../process/lent-memory.ts';
+import { freeIfWhole, freeNow } from '../process/lent-memory.ts';
 import type { ObjectStore, ReadOptions } from './object-store.ts';
 import { storedDiffers } from './refusals.ts';
 
@@ -117,7 +117,8 @@ export async function readStored(
   options: ReadBackOptions = {},
 ): Promise<FoundObject> {
   const stored = new StoredDigest();
-  for await (const _ of stored.watch(store.read(objectKey, readOptions(options)), options));
+  for await (const chunk of stored.watch(store.read(objectKey, readOptions(options)), options))
+    freeIfWhole(chunk);
   return stored.finish();
 }
 

@@ -1,7 +1,7 @@
 /** Promise: memory that is used again or freed at once is never memory that somebody else still looks at. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freeNow, LentMemory } from '../../src/process/lent-memory.ts';
+import { freeIfWhole, freeNow, LentMemory } from '../../src/process/lent-memory.ts';
 
 test('a block that came back is lent again, one that is out is not', () => {
   const memory = new LentMemory();
@@ -34,4 +34,13 @@ test('a chunk that has its memory alone is freed at once, a slice of a shared sl
   const beside = [1, 100, 1000, Buffer.poolSize / 2 - 1].map((bytes) => Buffer.from('x'.repeat(bytes)));
   for (const slice of beside) freeNow(slice);
   for (const slice of beside) assert.match(slice.toString(), /^x+$/);
+});
+
+test('a chunk of a store is freed only where it is all of its memory', () => {
+  const memory = Buffer.allocUnsafeSlow(100_000);
+  const { buffer } = memory;
+  freeIfWhole(memory.subarray(0, 99_999));
+  assert.equal(buffer.byteLength, 100_000);
+  freeIfWhole(memory);
+  assert.equal(buffer.byteLength, 0);
 });

@@ -47,6 +47,26 @@ describe('fanOut', () => {
     assert.deepEqual(results, [ALL, ALL, ALL]);
   });
 
+  it('tells of each chunk only when every reader has asked for the next, and never of one that a leaver had', async () => {
+    const freed: number[] = [];
+    const made = { last: -1, closed: false };
+    const fan = fanOut(numbers(50, made), 2, ([byte]) => freed.push(byte ?? -1));
+    const checked = (async () => {
+      for await (const [byte] of branch(fan, 0).output) assert.ok(!freed.includes(byte ?? -1));
+    })();
+    const early = (async () => {
+      for await (const [byte] of branch(fan, 1).output) {
+        await sleep(1);
+        assert.ok(!freed.includes(byte ?? -1));
+        if (byte === 7) return;
+      }
+    })();
+    await Promise.all([checked, early, fan.done]);
+    assert.ok(!freed.includes(7));
+    assert.deepEqual(freed.slice(0, 7), ALL.slice(0, 7));
+    assert.equal(freed.at(-1), 49);
+  });
+
   it('goes on without a reader that ends early, or leaves before it began', async () => {
     const made = { last: -1, closed: false };
     const fan = fanOut(numbers(50, made), 3);
