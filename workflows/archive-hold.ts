@@ -1,5 +1,5 @@
 import { condition } from '@temporalio/workflow';
-import type { StoreStanding } from '../src/archiving/discovery.ts';
+import type { Discovery } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
 import { handedAway, inReserve } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
@@ -8,7 +8,7 @@ import type { ArchiveEntity } from './archive-entity.ts';
 /**
  * Takes the epoch of the archive where this entity has none, and keeps it from then on, also in the
  * next run: read again on the way, a handoff would be undone by the writer that it fences. Asked again
- * only where a handoff was made or seen, or where a store that could not be asked answers.
+ * only where a handoff was made, another source switched stores, or a store that could not be asked answers.
  *
  * @throws refused `HandedAway` where the source was handed to another, `InReserve` where nothing was handed to
  *   it yet: asked again by the next round
@@ -40,15 +40,18 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
 }
 
 /**
- * Has it asked anew who may write where a catalog has got beyond the epoch of this source: another source of the cluster
- * switched the stores, or the archive was handed over. An entry would be refused there, and until one is to be written
- * this source would go by stores that do not count any more.
+ * Has it asked anew who may write where another source of the cluster has switched the stores, so that the catalogs are
+ * beyond the epoch of this one. An entry would be refused there, and until one is to be written this source would go by
+ * stores that do not count any more.
  */
-export function noteRaised(entity: ArchiveEntity, standings: readonly StoreStanding[]): void {
-  const { hold } = entity;
+export function noteSwitched(entity: ArchiveEntity, found: Pick<Discovery, 'stores' | 'standIns'>): void {
+  const { hold, standIns } = entity;
   if (hold.kind !== 'held') return;
-  const isBeyond = ({ status, epoch }: StoreStanding) => status === 'read' && (epoch ?? 0) > hold.epoch;
-  if (standings.some(isBeyond)) entity.reclaimAsked = true;
+  const isBeyond = found.stores.some(({ status, epoch }) => status === 'read' && (epoch ?? 0) > hold.epoch);
+  const isOther =
+    found.standIns.length !== standIns.length ||
+    found.standIns.some(({ from, to }) => !standIns.some((it) => it.from === from && it.to === to));
+  if (isBeyond && isOther) entity.reclaimAsked = true;
 }
 
 /** True where a store may be asked that could not be when the epoch was taken: a handoff may stand there. */

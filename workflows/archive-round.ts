@@ -8,7 +8,7 @@ import { adoptBoundaries } from './archive-boundaries.ts';
 import { noteFailure, onStore } from './archive-circuits.ts';
 import { carryOutDecisions, noteProblems, setAsideOf, writeLetters } from './archive-dead-letters.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
-import { claimOnce, noteRaised } from './archive-hold.ts';
+import { claimOnce, noteSwitched } from './archive-hold.ts';
 import { isCountingBusy, logsInLanes, startLanes } from './archive-lanes.ts';
 import { adoptStandings, adoptStores, circuitOf, countingStores, looksOf } from './archive-records.ts';
 import { rotateIfAsked, rotateIfDue } from './archive-rotation.ts';
@@ -42,7 +42,7 @@ export async function archiveRound(entity: ArchiveEntity): Promise<RoundResult> 
   await carryOutDecisions(entity, settings.host);
   await rotateIfAsked(entity, settings);
   const found = await lookAtSource(entity, settings);
-  noteRaised(entity, found.stores);
+  noteSwitched(entity, found);
   await claimOnce(entity, settings.host);
   await switchStores(entity, settings, found);
   // Before all that may fail: the server purges all the same.

@@ -59,7 +59,7 @@ export async function prepareBackup(ctx: BackupContext, request: BackupRequest):
   }
 }
 
-/** @throws refused `NotReplicating`, `HandedAway` */
+/** @throws refused `NotReplicating`, `InReserve`; `HandedAway` for one that was handed away */
 async function assertStandsBy(
   session: MysqlSession,
   source: string,
@@ -69,7 +69,7 @@ async function assertStandsBy(
   try {
     await assertReplicates(session, source, takers);
   } catch (error) {
-    const isRefused = error instanceof AppError && error.code === 'NotReplicating';
+    const isRefused = error instanceof AppError && error.kind === 'refused';
     throw isRefused && claim.kind === 'handed-away' ? handedAway(source, claim) : error;
   }
 }
