@@ -126,26 +126,27 @@ test('verify says that a store is silent, and does not wait for it', async () =>
   );
 });
 
-for (const command of [
-  ['check'],
-  ['apply'],
-  ['sync', '--from', 'main', '--to', 's3'],
-  ['sync', '--from', 's3', '--to', 'main'],
-  ['sync', '--from', 'main', '--to', 's3', '--dry-run'],
-  ['verify', '--deep'],
-]) {
-  test(`${command.join(' ')} ends within the guard's patience, names the silent store and is not done`, async () => {
-    cable.setWeather({ kind: 'hold' });
-    const began = performance.now();
-    const run = await pitrail(['--config', rig.configFile, ...command]);
-    const tookSeconds = (performance.now() - began) / 1000;
-    const said = run.stdout + run.stderr;
-    assert.equal(run.code, 75, said);
-    assertSoon(said);
-    assert.ok(
-      said.includes(`s3://${s3.bucket}/archive at 127.0.0.1:${cable.port} has answered nothing`),
-      said,
-    );
-    assert.ok(tookSeconds < 2 * MAX_SILENT_SECONDS, `it took ${tookSeconds} s`);
-  });
-}
+test("no command hangs on it, or ends as if all were done: each names the silent store within the guard's patience", async () => {
+  const commands = [
+    ['check'],
+    ['apply'],
+    ['sync', '--from', 'main', '--to', 's3'],
+    ['sync', '--from', 's3', '--to', 'main'],
+    ['sync', '--from', 'main', '--to', 's3', '--dry-run'],
+    ['verify', '--deep'],
+  ];
+  cable.setWeather({ kind: 'hold' });
+  await Promise.all(
+    commands.map(async (command) => {
+      const began = performance.now();
+      const run = await pitrail(['--config', rig.configFile, ...command]);
+      const tookSeconds = (performance.now() - began) / 1000;
+      const said = `${command.join(' ')}: ${run.stdout}${run.stderr}`;
+      assert.equal(run.code, 75, said);
+      assertSoon(said);
+      const where = `s3://${s3.bucket}/archive at 127.0.0.1:${cable.port} has answered nothing`;
+      assert.ok(said.includes(where), said);
+      assert.ok(tookSeconds < 2 * MAX_SILENT_SECONDS, `${said} took ${tookSeconds} s`);
+    }),
+  );
+});
