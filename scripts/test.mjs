@@ -1,5 +1,5 @@
 /**
- * Runs the tests on Node 24: the quick kinds first, two files at a time, and then looks for anything left behind.
+ * Runs the tests on Node 24: the quick kinds first, three files at a time, and then looks for anything left behind.
  * Words after `--` choose the files whose path contains one of them.
  *
  * Usage: npm test [-- WORD…]
@@ -14,8 +14,8 @@ import { processesMarked } from '../test/support/leftovers.ts';
 import { root } from './lib/say.mjs';
 
 const KINDS = ['unit', 'contract', 'workflow', 'integration', 'fault'];
-/** Each of the slower files keeps a few servers busy. */
-const FILES_AT_A_TIME = 2;
+/** Each of the slower files keeps a few servers busy, and waits for them a third of its time. */
+const FILES_AT_A_TIME = 3;
 /** Longer than any test may take; a test that hangs must not hold the run for ever. */
 const FILE_TIMEOUT_MS = 15 * 60_000;
 const RUN_MARK = 'PITRAIL_TEST_RUN';

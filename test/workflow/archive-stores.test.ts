@@ -6,7 +6,7 @@ import type { CatalogState } from '../../src/catalog/fold.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { addNoise, createShop, startWorkload } from '../support/workload.ts';
-import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+import { type ArchiveWorld, AS_INSTALLED, startArchiveWorld, until } from './archive-world.ts';
 
 /** 300 MB: what a worker with all roles may need, whatever the binlog's size. */
 const MAX_RSS_MIB = 300_000_000 / 1024 ** 2;
@@ -33,7 +33,7 @@ before(async () => {
   process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
   world = await startArchiveWorld({ stores: [store], rotateSeconds: 2 });
   // With metrics and health: they count, too.
-  worker = await world.startWorker({}, ['--listen', '0']);
+  worker = await world.startWorker(AS_INSTALLED, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
 });

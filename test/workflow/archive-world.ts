@@ -73,6 +73,9 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+/** For a worker whose memory is measured: what a test run has compiled beforehand would be loaded, too. */
+export const AS_INSTALLED = { NODE_DISABLE_COMPILE_CACHE: '1' };
+
 /** Makes a world in a folder of its own. */
 export async function startArchiveWorld(options: WorldOptions = {}): Promise<ArchiveWorld> {
   const folder = await testFolder('pt-arch');

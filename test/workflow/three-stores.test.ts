@@ -14,7 +14,7 @@ import { startRestored } from '../integration/restore-rig.ts';
 import { startGcs, type TestGcs } from '../support/gcs.ts';
 import { startS3, type TestS3 } from '../support/s3.ts';
 import { addNoise, createShop, placeOrders, tableChecksums } from '../support/workload.ts';
-import { type ArchiveWorld, startArchiveWorld, until } from './archive-world.ts';
+import { type ArchiveWorld, AS_INSTALLED, startArchiveWorld, until } from './archive-world.ts';
 
 let world: ArchiveWorld;
 let s3: TestS3;
@@ -29,7 +29,7 @@ before(async () => {
   process.env['TEST_S3_SECRET'] = s3.credentials.secretAccessKey;
   world = await startArchiveWorld({ stores: [writtenS3(), writtenGcs()] });
   // With metrics and health: they take memory, too.
-  worker = await world.startWorker({}, ['--listen', '0']);
+  worker = await world.startWorker(AS_INSTALLED, ['--listen', '0']);
   const applied = await world.pitrail('apply');
   assert.equal(applied.code, 0, applied.stderr);
   opened = await Promise.all([...settledStores().map((store) => openStore(store))]);
