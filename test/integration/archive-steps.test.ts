@@ -5,11 +5,11 @@ import { after, before, test } from 'node:test';
 import { ByteBudget } from '../../src/archiving/byte-budget.ts';
 import { commitSegment } from '../../src/archiving/commit.ts';
 import type { PlannedLog } from '../../src/archiving/discovery.ts';
-import { requireFacts, type SealedSegment } from '../../src/archiving/facts-file.ts';
+import { requireFacts } from '../../src/archiving/facts-file.ts';
 import { proveSealed } from '../../src/archiving/prove-sealed.ts';
 import { releaseLog } from '../../src/archiving/release.ts';
 import { sharedRepositoryId, signAs, wallClock } from '../../src/archiving/repositories.ts';
-import { sealSegment } from '../../src/archiving/seal-segment.ts';
+import { type SealOutcome, sealSegment } from '../../src/archiving/seal-segment.ts';
 
 import { type LogRef, stagedFiles } from '../../src/archiving/staging.ts';
 import { removeLeftovers } from '../../src/archiving/tidy.ts';
@@ -49,7 +49,7 @@ async function stagedLog(): Promise<PlannedLog> {
   return planned;
 }
 
-async function sealed(log: LogRef, key = source.context.repositories.key): Promise<SealedSegment> {
+async function sealed(log: LogRef, key = source.context.repositories.key): Promise<SealOutcome> {
   const { repositories, source: config } = source.context;
   return sealSegment({
     stagingDir: config.stagingDir,
@@ -245,7 +245,7 @@ test('a sealed file that does not open to its log, or is not what was written, n
     const { log } = await stagedLog();
     const made = await sealed(log, key);
     const repositoryId = await sharedRepositoryId(source.context.repositories);
-    const prove = (claim: SealedSegment) =>
+    const prove = (claim: SealOutcome) =>
       proveSealed(claim, {
         stagingDir: source.context.source.stagingDir,
         log,
