@@ -1,7 +1,7 @@
 import { condition } from '@temporalio/workflow';
 import type { Discovery } from '../src/archiving/discovery.ts';
 import { AppError } from '../src/domain/errors.ts';
-import { handedAway, inReserve } from '../src/domain/routing/hold.ts';
+import { standsBy } from '../src/domain/routing/hold.ts';
 import { hostActivities } from './archive-activities.ts';
 import type { ArchiveEntity } from './archive-entity.ts';
 
@@ -35,8 +35,8 @@ export async function claimOnce(entity: ArchiveEntity, host: string): Promise<vo
     entity.standIns = standIns;
     entity.boundaries = boundaries;
   }
-  if (entity.hold.kind === 'handed-away') throw handedAway(entity.input.source, entity.hold);
-  if (entity.hold.kind === 'in-reserve') throw inReserve(entity.input.source);
+  const why = standsBy(entity.input.source, entity.hold);
+  if (why !== null) throw why;
 }
 
 /**

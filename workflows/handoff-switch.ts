@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { AppError } from '../src/domain/errors.ts';
 import { boundaryDetail } from '../src/domain/routing/handoff-words.ts';
-import { isStoreFailure } from '../src/domain/routing/store-failures.ts';
+import { isPassedOver } from '../src/domain/routing/store-failures.ts';
 import type { HandoffName } from '../src/handoff/validation.ts';
 import { describeFailure } from './archive-failures.ts';
 import type { TakeBackupResult } from './contracts/backup.ts';
@@ -50,15 +50,10 @@ export async function lock(run: HandoffRun, { facts, plan }: Decided, handOff: H
       await handoffStores().writeBoundary({ cluster, entry });
       return { ...locked, written: [...locked.written, store] };
     } catch (error) {
-      if (!isFenced || isCancellation(error) || !isAway(describeFailure(error))) throw error;
+      if (!isFenced || isCancellation(error) || !isPassedOver(describeFailure(error))) throw error;
       return { ...locked, later: [...locked.later, store] };
     }
   }, Promise.resolve(done));
-}
-
-/** True for a store that cannot take the boundary now: it is away, denies or does not prove itself. */
-function isAway({ kind, code }: AppError): boolean {
-  return kind === 'unavailable' || isStoreFailure(code);
 }
 
 /** Starts archiving of the new source, closes its open log, and has both sources ask who may write. */

@@ -7,8 +7,9 @@ import {
   mergeBoundaries,
   type StoreBoundary,
 } from '../domain/routing/store-boundaries.ts';
+import { isPassedOver } from '../domain/routing/store-failures.ts';
 import { effectivePolicies, type StandIn, standInsAfter } from '../domain/routing/store-handoff.ts';
-import { isPassedOver, type StoreLook, tryStores } from './read-stores.ts';
+import { type StoreLook, tryStores } from './read-stores.ts';
 import type { Repositories } from './repositories.ts';
 
 /**

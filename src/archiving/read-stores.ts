@@ -3,7 +3,7 @@ import type { CatalogHead } from '../catalog/chain.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import type { ClusterConfig } from '../config/types.ts';
 import { AppError } from '../domain/errors.ts';
-import { isStoreFailure } from '../domain/routing/store-failures.ts';
+import { isPassedOver } from '../domain/routing/store-failures.ts';
 import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import type { StoreFailure } from './discovery.ts';
 import { type Repositories, type Repository, repositoryIn } from './repositories.ts';
@@ -84,11 +84,6 @@ export async function tryStores(
     return { store, status, failure: outcome.kind === 'failed' ? failureOf(outcome.error) : null };
   });
   return { known, reads, errors };
-}
-
-/** True for what makes a store be passed over, though it counts. */
-export function isPassedOver({ kind, code }: AppError): boolean {
-  return kind === 'unavailable' || isStoreFailure(code);
 }
 
 async function outcomeOf(

@@ -6,10 +6,10 @@ import { GtidSet } from '../domain/gtid-set.ts';
 import { archivedGtids } from '../domain/routing/catalog-view.ts';
 import { compareCatalogs } from '../domain/routing/compare.ts';
 import { boundaryBody, type StoreBoundary } from '../domain/routing/store-boundaries.ts';
+import { isPassedOver } from '../domain/routing/store-failures.ts';
 import { faultPoint } from '../process/fault.ts';
 import { bringBoundaries, standingOf } from './bring-boundaries.ts';
 import type { StoreFailure } from './discovery.ts';
-import { isPassedOver } from './read-stores.ts';
 import { type Repositories, repositoryIn } from './repositories.ts';
 
 /**

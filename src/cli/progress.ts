@@ -13,6 +13,30 @@ export interface Progress {
 /** Starts to show a piece of work; `totalBytes` null where the size is unknown. */
 export type StartProgress = (label: string, totalBytes: number | null) => Progress;
 
+/** The bar of one piece of work, whose size may become known on the way. */
+export interface WorkBar {
+  /** Shows a bar, in the place of the one before. */
+  begin(label: string, totalBytes: number): void;
+  /** Without a bar it shows nothing. */
+  update(doneBytes: number): void;
+}
+
+/** Does work that shows how far it is; its bar ends with it, however it ends. */
+export async function withBar<T>(start: StartProgress, work: (bar: WorkBar) => Promise<T>): Promise<T> {
+  const shown: { bar: Progress | null } = { bar: null };
+  try {
+    return await work({
+      begin(label, totalBytes) {
+        shown.bar?.stop();
+        shown.bar = start(label, totalBytes);
+      },
+      update: (doneBytes) => shown.bar?.update(doneBytes),
+    });
+  } finally {
+    shown.bar?.stop();
+  }
+}
+
 const LINE_EVERY_MS = 5000;
 
 /**

@@ -1,5 +1,4 @@
 import { newestLine } from '../archiving/line.ts';
-import { isPassedOver } from '../archiving/read-stores.ts';
 import type { Repositories, Repository } from '../archiving/repositories.ts';
 import type { CatalogState } from '../catalog/fold.ts';
 import type { StoreConfig, StoreRules } from '../config/types.ts';
@@ -8,6 +7,7 @@ import type { ServerUuid } from '../domain/identity.ts';
 import { oneLine } from '../domain/routing/catalog-view.ts';
 import { CLOSED_CIRCUIT } from '../domain/routing/circuit.ts';
 import { holderOf, type StandingHandoff, type StoreManifest } from '../domain/routing/handoff-facts.ts';
+import { isPassedOver } from '../domain/routing/store-failures.ts';
 import { effectivePolicies, standInsAfter } from '../domain/routing/store-handoff.ts';
 import type { StorePolicy } from '../domain/routing/store-policy.ts';
 import { coveredOn } from './covered.ts';

@@ -1,5 +1,4 @@
 import { newestLine } from '../archiving/line.ts';
-import { isPassedOver } from '../archiving/read-stores.ts';
 import { type Repositories, type Repository, signAs, wallClock } from '../archiving/repositories.ts';
 import type { ServerContext } from '../archiving/resources.ts';
 import type { CatalogState, Handoff } from '../catalog/fold.ts';
@@ -8,6 +7,7 @@ import { GtidSet } from '../domain/gtid-set.ts';
 import { archiveLag, lagSeconds } from '../domain/routing/archive-lag.ts';
 import { oneLine } from '../domain/routing/catalog-view.ts';
 import type { ValidationFacts } from '../domain/routing/handoff-validation.ts';
+import { isPassedOver } from '../domain/routing/store-failures.ts';
 import { readServerFacts } from '../mysql/facts.ts';
 import { faultPoint } from '../process/fault.ts';
 import { coveredOn } from './covered.ts';

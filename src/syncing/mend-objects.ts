@@ -36,8 +36,10 @@ export interface Inspection {
 }
 
 export interface InspectOptions extends Pick<MendOptions, 'from' | 'to' | 'signal'> {
-  /** Called with the stored bytes of the objects that were looked at so far, and of all. */
-  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+  /** Called once, with the stored bytes of all objects; not where there are none. */
+  readonly onStart: (totalBytes: number) => void;
+  /** Called with the stored bytes of the objects that were looked at so far. */
+  readonly onProgress: (doneBytes: number) => void;
 }
 
 /** Looks that are under way at once. */
@@ -48,10 +50,10 @@ const LOOKS = 16;
  * length and the checksum that the store keeps are those of the catalog. Whether it opens is for `verify` to tell.
  * @throws what reading a catalog throws; unavailable, refused `StoreDenied`
  */
-export async function inspectObjects({ from, to, signal, onProgress }: InspectOptions): Promise<Inspection> {
+export async function inspectObjects({ from, to, signal, ...told }: InspectOptions): Promise<Inspection> {
   const there = new Map((await namedBy(from)).map(({ object: { key, sha256 } }) => [key, sha256]));
   const named = await namedBy(to);
-  const totalBytes = named.reduce((sum, { object }) => sum + object.lengthBytes, 0);
+  if (named.length > 0) told.onStart(named.reduce((sum, { object }) => sum + object.lengthBytes, 0));
   const found = { byChecksum: 0, byLength: 0 };
   const lost: LostObject[] = [];
   const changed: ObjectFinding[] = [];
@@ -60,7 +62,7 @@ export async function inspectObjects({ from, to, signal, onProgress }: InspectOp
   for await (const { item, result } of looks) {
     const { object } = item;
     doneBytes += object.lengthBytes;
-    onProgress(doneBytes, totalBytes);
+    told.onProgress(doneBytes);
     if (result.kind === 'present') found[result.by === 'checksum' ? 'byChecksum' : 'byLength'] += 1;
     if (result.kind !== 'damaged') continue;
     const isLost = result.findings.some(({ code }) => code === 'missing');

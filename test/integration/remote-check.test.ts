@@ -25,10 +25,10 @@ after(async () => {
   await mysql.stop();
 });
 
-function check(changes: Partial<SourceConfig> = {}): Promise<readonly CheckFinding[]> {
+async function check(changes: Partial<SourceConfig> = {}): Promise<readonly CheckFinding[]> {
   const { source, cluster } = remote.context;
   const archive = { ...cluster.archive, rotateSeconds: 0 };
-  return checkSource('c', { ...source, ...changes } as SourceConfig, archive);
+  return (await checkSource('c', { ...source, ...changes } as SourceConfig, archive)).findings;
 }
 
 function has(findings: readonly CheckFinding[], status: CheckFinding['status'], words: RegExp): void {

@@ -9,10 +9,10 @@ import { ArchiveResources, type ArchiveSourceContext } from '../../archiving/res
 import { stagedFiles } from '../../archiving/staging.ts';
 import { scanFile, scanStream } from '../../binlog/scan.ts';
 import type { PitrailConfig } from '../../config/types.ts';
-import { type AppError, assertNever, EXIT_CODES } from '../../domain/errors.ts';
+import { type AppError, EXIT_CODES } from '../../domain/errors.ts';
 import { parseServerUuid, parseSha256 } from '../../domain/identity.ts';
 import { segmentKey } from '../../domain/object-keys.ts';
-import { type Claim, handedAway, inReserve } from '../../domain/routing/hold.ts';
+import { standsBy } from '../../domain/routing/hold.ts';
 import { effectivePolicies } from '../../domain/routing/store-handoff.ts';
 import { parseInstant } from '../../domain/time.ts';
 import { readGrants } from '../../mysql/facts.ts';
@@ -54,7 +54,7 @@ async function lookAt(
   const { looks, errors } = await askStores(context);
   const claimant = { source: source.id, serverUuid: parseServerUuid(session.serverUuid), role: source.role };
   const { claim, standIns } = await claimReachable(repositories, { claimant, looks, boundaries: [] });
-  const why = standByIn(source.id, claim);
+  const why = standsBy(source.id, claim);
   if (why !== null) return { state: 'stands-by', ...named, why: why.message };
   const stores = effectivePolicies(looks, standIns);
   const missed = stores.find(({ store, policy }) => policy === 'required' && errors.has(store));
@@ -93,19 +93,6 @@ async function askStores({ cluster, repositories }: ArchiveSourceContext): Promi
   const { errors } = await tryStores(repositories, waited, new Map());
   const access = (store: string) => (errors.has(store) ? 'held-back' : 'open');
   return { looks: looks.map((look) => ({ ...look, access: access(look.store) })), errors };
-}
-
-function standByIn(source: string, claim: Claim): AppError | null {
-  switch (claim.kind) {
-    case 'held':
-      return null;
-    case 'handed-away':
-      return handedAway(source, claim);
-    case 'in-reserve':
-      return inReserve(source);
-    default:
-      return assertNever(claim);
-  }
 }
 
 /** The key holds the digest of the log, so the log is read once. */

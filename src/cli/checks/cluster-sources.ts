@@ -1,11 +1,6 @@
-import { connectSource } from '../../config/connect-source.ts';
 import type { ClusterConfig, SourceConfig } from '../../config/types.ts';
-import { AppError } from '../../domain/errors.ts';
 import { GtidSet } from '../../domain/gtid-set.ts';
-import { readServerFacts } from '../../mysql/facts.ts';
 import { type CheckFinding, failed, ok } from './finding.ts';
-
-const CONNECT_TIMEOUT_MS = 5000;
 
 /** What the server of a source has executed; null where it could not be asked. */
 export interface SourceHistory {
@@ -13,11 +8,13 @@ export interface SourceHistory {
   readonly gtidExecuted: string | null;
 }
 
-/** Says which of a cluster's sources are archived, and whether the others could go on for them. */
-export async function checkClusterSources(cluster: ClusterConfig): Promise<readonly CheckFinding[]> {
+/** Says which of a cluster's sources are archived, and whether the others could go on for them. Pure. */
+export function checkClusterSources(
+  cluster: Pick<ClusterConfig, 'name' | 'sources'>,
+  histories: readonly SourceHistory[],
+): readonly CheckFinding[] {
   if (cluster.sources.length < 2) return [];
   const part = `sources ${cluster.name}`;
-  const histories = await Promise.all(cluster.sources.map(readHistory));
   return [ok(part, describeRoles(cluster.sources)), ...judgeHistories(part, histories)];
 }
 
@@ -59,19 +56,4 @@ export function judgeHistories(part: string, histories: readonly SourceHistory[]
         `Servers that do not replicate from one another belong in clusters of their own: name ${id} in another cluster of pitrail.yaml.`,
       ),
     );
-}
-
-/** A server that does not answer has a finding of its own. */
-async function readHistory(source: SourceConfig): Promise<SourceHistory> {
-  try {
-    const session = await connectSource(source, { connectTimeoutMs: CONNECT_TIMEOUT_MS });
-    try {
-      return { id: source.id, gtidExecuted: (await readServerFacts(session)).gtidExecuted };
-    } finally {
-      await session.close();
-    }
-  } catch (error) {
-    if (error instanceof AppError) return { id: source.id, gtidExecuted: null };
-    throw error;
-  }
 }

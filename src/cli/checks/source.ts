@@ -7,6 +7,7 @@ import { readBinlogScope } from '../../mysql/binlog-scope.ts';
 import { readGrants, readServerFacts, type ServerFacts } from '../../mysql/facts.ts';
 import { type Grant, grantStatement, judgeGrants } from '../../mysql/grants.ts';
 import type { MysqlSession } from '../../mysql/session.ts';
+import type { SourceHistory } from './cluster-sources.ts';
 import { type CheckFinding, failed, findingsOf, ok, warning } from './finding.ts';
 import { checkRemoteLogs } from './remote-logs.ts';
 import { judgeScope, judgeSettings } from './server-settings.ts';
@@ -14,17 +15,25 @@ import { checkWritable, nearestExisting } from './staging.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** What was found out about a source, and what its server has executed. */
+export interface CheckedSource {
+  readonly findings: readonly CheckFinding[];
+  readonly history: SourceHistory;
+}
+
 /** Checks a source: does it answer, its settings, the account's privileges, its files. */
 export async function checkSource(
   cluster: string,
   source: SourceConfig,
   archive: ArchiveConfig,
-): Promise<readonly CheckFinding[]> {
+): Promise<CheckedSource> {
   const part = `source ${cluster}/${source.id}`;
-  return findingsOf(part, async () => {
+  let gtidExecuted: SourceHistory['gtidExecuted'] = null;
+  const findings = await findingsOf(part, async () => {
     const session = await connectSource(source, { connectTimeoutMs: CONNECT_TIMEOUT_MS });
     try {
       const facts = await readServerFacts(session);
+      gtidExecuted = facts.gtidExecuted;
       const grants = await readGrants(session);
       return [
         ok(part, `MySQL ${facts.version} answers at ${session.where}, server_uuid ${facts.serverUuid}`),
@@ -41,6 +50,7 @@ export async function checkSource(
       await session.close();
     }
   });
+  return { findings, history: { id: source.id, gtidExecuted } };
 }
 
 /** Too few privileges fail; too many are a warning: whoever steals the password can use them. Pure. */

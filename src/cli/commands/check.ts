@@ -55,14 +55,15 @@ async function checkCluster(
   config: PitrailConfig,
   cluster: ClusterConfig,
 ): Promise<readonly CheckFinding[]> {
-  const found = await Promise.all([
+  const [keys, sources, stores, audit] = await Promise.all([
     checkKeys(cluster, env),
-    ...cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive)),
-    checkClusterSources(cluster),
+    Promise.all(cluster.sources.map((source) => checkSource(cluster.name, source, cluster.archive))),
     checkStores(cluster),
     checkAudit(cluster),
   ]);
-  const known = found.flat();
+  const histories = sources.map(({ history }) => history);
+  const checked = sources.flatMap(({ findings }) => findings);
+  const known = [...keys, ...checked, ...checkClusterSources(cluster, histories), ...stores, ...audit];
   const backlogs = await Promise.all(
     cluster.sources.map((source) => checkBacklog(config, cluster.name, source, known)),
   );

@@ -15,7 +15,7 @@ import { type Inspection, inspectObjects, mendObjects } from '../../syncing/mend
 import { type SyncResult, syncStores } from '../../syncing/sync-stores.ts';
 import { worstExit } from '../checks/finding.ts';
 import { type CliContext, defineCommand } from '../command.ts';
-import type { Progress } from '../progress.ts';
+import { withBar } from '../progress.ts';
 import { kindOf } from '../sync/obstacles.ts';
 import {
   describePlan,
@@ -124,20 +124,15 @@ async function inspectWithBar(
   from: Repository,
   to: Repository,
 ): Promise<Inspection> {
-  const shown: { bar: Progress | null } = { bar: null };
-  try {
-    return await inspectObjects({
+  return withBar(progress, (bar) =>
+    inspectObjects({
       from,
       to,
       signal,
-      onProgress(doneBytes, totalBytes) {
-        shown.bar ??= progress(`looking at what lies in ${to.store.id}`, totalBytes);
-        shown.bar.update(doneBytes);
-      },
-    });
-  } finally {
-    shown.bar?.stop();
-  }
+      onStart: (totalBytes) => bar.begin(`looking at what lies in ${to.store.id}`, totalBytes),
+      onProgress: bar.update,
+    }),
+  );
 }
 
 async function syncWithBar(
@@ -154,9 +149,8 @@ async function syncWithBar(
     readonly parallelTransfers: number;
   },
 ): Promise<SyncResult> {
-  const shown: { bar: Progress | null } = { bar: null };
-  try {
-    return await syncStores({
+  return withBar(progress, (bar) =>
+    syncStores({
       from,
       to,
       key: repositories.key,
@@ -164,14 +158,11 @@ async function syncWithBar(
       parallel: parallelTransfers,
       signal,
       onPlanned({ steps, bytes }: SyncPlan) {
-        shown.bar?.stop();
         const { id } = to.store;
         output.say(`${id} lacks ${formatCount(steps.length, 'entry', 'entries')} with ${formatBytes(bytes)}`);
-        shown.bar = progress(`copying to ${id}`, bytes);
+        bar.begin(`copying to ${id}`, bytes);
       },
-      onProgress: (doneBytes) => shown.bar?.update(doneBytes),
-    });
-  } finally {
-    shown.bar?.stop();
-  }
+      onProgress: bar.update,
+    }),
+  );
 }

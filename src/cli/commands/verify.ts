@@ -6,7 +6,7 @@ import { disagreementOf } from '../../restoring/read-union.ts';
 import { type StoreVerification, type VerifyDepth, verifyStore } from '../../verifying/verify-store.ts';
 import { worstExit } from '../checks/finding.ts';
 import { type CliContext, defineCommand } from '../command.ts';
-import type { Progress } from '../progress.ts';
+import { withBar } from '../progress.ts';
 import { compareAll, judgeVerification } from '../verify/judge.ts';
 import { describeVerification, verifyReport } from '../verify/report.ts';
 
@@ -70,20 +70,15 @@ async function verifyWithBar(
   key: EnvelopeKey,
   depth: VerifyDepth,
 ): Promise<StoreVerification> {
-  const shown: { bar: Progress | null } = { bar: null };
-  try {
-    return await verifyStore({
+  return withBar(progress, (bar) =>
+    verifyStore({
       repository,
       key,
       depth,
       parallel: PARALLEL[depth],
       signal,
-      onStart(totalBytes) {
-        shown.bar = progress(`verifying ${repository.store.id}`, totalBytes);
-      },
-      onProgress: (doneBytes) => shown.bar?.update(doneBytes),
-    });
-  } finally {
-    shown.bar?.stop();
-  }
+      onStart: (totalBytes) => bar.begin(`verifying ${repository.store.id}`, totalBytes),
+      onProgress: bar.update,
+    }),
+  );
 }

@@ -1,12 +1,11 @@
-import { handedAway, inReserve } from '../../domain/routing/hold.ts';
+import { standsBy } from '../../domain/routing/hold.ts';
 import type { ClusterFacts, SourceFacts, WorkflowAnswer } from './facts.ts';
 
 /** Why another source is archived in the place of this one; null where this one is, or nobody knows. Pure. */
 export function standByOf(workflow: WorkflowAnswer): string | null {
   if (workflow.status !== 'running') return null;
   const { source, hold } = workflow.archive;
-  if (hold.kind === 'handed-away') return handedAway(source, hold).message;
-  return hold.kind === 'in-reserve' ? inReserve(source).message : null;
+  return standsBy(source, hold)?.message ?? null;
 }
 
 /** Ids of the stores that never get some of what others hold, as the sources that are archived know it. Pure. */

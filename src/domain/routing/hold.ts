@@ -1,5 +1,5 @@
 import type { HandoffRoute } from '../catalog-entry.ts';
-import { AppError } from '../errors.ts';
+import { AppError, assertNever } from '../errors.ts';
 import type { ServerUuid } from '../identity.ts';
 
 /** Who wants to write what a source brings. */
@@ -68,6 +68,21 @@ export function inReserve(source: string): AppError {
     hint: `It takes over by: pitrail handoff --to ${source}. Named in archive.fallback.sources it does so by itself when the archived source fails.`,
     facts: { source },
   });
+}
+
+/** Why a source stands by, as it is told; null where it does not, or has not asked yet. */
+export function standsBy(source: string, hold: Claim | { readonly kind: 'unclaimed' }): AppError | null {
+  switch (hold.kind) {
+    case 'held':
+    case 'unclaimed':
+      return null;
+    case 'handed-away':
+      return handedAway(source, hold);
+    case 'in-reserve':
+      return inReserve(source);
+    default:
+      return assertNever(hold);
+  }
 }
 
 /**

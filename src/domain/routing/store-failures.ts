@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../errors.ts';
+import type { AppError, ErrorKind } from '../errors.ts';
 
 interface StoreFailureKind {
   readonly kind: ErrorKind;
@@ -41,6 +41,11 @@ export const STORE_FAILURES: readonly string[] = Object.keys(FAILURES);
 /** True where an error says that a store has failed, and not what was asked of it. */
 export function isStoreFailure(code: string): boolean {
   return Object.hasOwn(FAILURES, code);
+}
+
+/** True for what makes a store be passed over, though it counts: it is away, denies or does not prove itself. */
+export function isPassedOver({ kind, code }: Pick<AppError, 'kind' | 'code'>): boolean {
+  return kind === 'unavailable' || isStoreFailure(code);
 }
 
 /**
